@@ -1,4 +1,4 @@
-"""`python -m local COMMAND`: one entry for every local service; each command's module is imported only when asked for."""
+"""`python -m local COMMAND`: one entry for every local service; a command is imported only when asked for."""
 
 from __future__ import annotations
 

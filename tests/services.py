@@ -39,9 +39,7 @@ class Service:
         self.stop(signal.SIGKILL)
 
 
-def start_service(
-    name: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 30
-) -> Service:
+def start_service(name: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 30) -> Service:
     """Start `python -m local NAME ARGUMENTS`; raises AssertionError with its log when it is not ready in time."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local", name, *arguments],
@@ -66,7 +64,7 @@ def start_service(
     def read_stderr() -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            log.append(line.rstrip())  # noqa: PERF402 - the list is read while it grows
+            log.append(line.rstrip())
 
     for target in (read_stdout, read_stderr):
         threading.Thread(target=target, daemon=True).start()
