@@ -1,0 +1,1 @@
+"""The product: pure rules in `jobs`, use cases in `service`, SDK calls in `azure`, job types in `handlers`."""

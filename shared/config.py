@@ -1,0 +1,118 @@
+"""Every setting of the app, typed, in one place; read once at start, where a wrong one stops the app by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from shared.errors import SettingsError, did_you_mean
+from shared.jobs.registry import Registry
+
+#: The product's own settings begin so, which makes a misspelt one recognisable.
+PREFIX = "DTQ_"
+
+#: Settings with the prefix that other programs (client, command line) read: not ours, but not unknown either.
+CLIENT_SETTINGS = frozenset({"DTQ_URL", "DTQ_KEY"})
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How to reach a service: `endpoint` with the app's managed identity, or a connection string (keys) locally."""
+
+    connection_string: str = ""
+    endpoint: str = ""
+    client_id: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one app. Sizes are in bytes, times in the unit of the name."""
+
+    service_bus: Connection
+    tables: Connection
+    cosmos: Connection
+    signalr: Connection
+    cosmos_database: str = "dtq"
+    status_ttl_hours: int = 24
+    result_ttl_days: int = 30
+    max_payload_bytes: int = 128 * 1024
+    max_batch_bytes: int = 16 * 1024 * 1024
+    lease_seconds: int = 30
+    job_type_settings: dict[str, str] = {}
+
+
+class _Service(msgspec.Struct, frozen=True):
+    """The names that a connection may come by: NAME holds a connection string, NAME__suffix an identity's endpoint."""
+
+    field: str
+    name: str
+    suffix: str
+    hint: str
+
+
+_SERVICES = (
+    _Service("service_bus", "ServiceBusConnection", "fullyQualifiedNamespace", "<namespace>.servicebus.windows.net"),
+    _Service("tables", "TablesConnection", "endpoint", "https://<account>.table.core.windows.net"),
+    _Service("cosmos", "CosmosConnection", "accountEndpoint", "https://<account>.documents.azure.com:443/"),
+    _Service("signalr", "AzureSignalRConnectionString", "serviceUri", "https://<name>.service.signalr.net"),
+)
+
+#: Environment variable, field of Settings, smallest and largest value.
+_NUMBERS = (
+    ("DTQ_STATUS_TTL_HOURS", "status_ttl_hours", 1, 24 * 365),
+    ("DTQ_RESULT_TTL_DAYS", "result_ttl_days", 1, 3650),
+    ("DTQ_MAX_PAYLOAD_BYTES", "max_payload_bytes", 1024, 190 * 1024),
+    ("DTQ_MAX_BATCH_BYTES", "max_batch_bytes", 1024, 100 * 1024 * 1024),
+    ("DTQ_LEASE_SECONDS", "lease_seconds", 3, 300),
+)
+_TEXTS = (("DTQ_COSMOS_DATABASE", "cosmos_database"),)
+
+
+def load_settings(environment: Mapping[str, str], registry: Registry) -> Settings:
+    """The settings in `environment`. Raises SettingsError for the first missing, unknown or malformed one."""
+    job_type_settings = {
+        setting.name: environment.get(setting.name, setting.default)
+        for job_type in registry
+        for setting in job_type.settings
+    }
+    _refuse_unknown(environment, job_type_settings)
+    fields: dict[str, Any] = {service.field: _connection(environment, service) for service in _SERVICES}
+    for name, field, low, high in _NUMBERS:
+        if name in environment:
+            fields[field] = _whole_number(name, environment[name], low, high)
+    for name, field in _TEXTS:
+        if environment.get(name):
+            fields[field] = environment[name]
+    return Settings(**fields, job_type_settings=job_type_settings)
+
+
+def _connection(environment: Mapping[str, str], service: _Service) -> Connection:
+    connection_string = environment.get(service.name, "")
+    endpoint = environment.get(f"{service.name}__{service.suffix}", "")
+    if not connection_string and not endpoint:
+        raise SettingsError(
+            f"The setting {service.name} is missing. Set {service.name}__{service.suffix}={service.hint} to use the "
+            f"app's identity, or {service.name} to a connection string. `python -m local env` prints those of a stack "
+            "that runs on this machine."
+        )
+    return Connection(connection_string, endpoint, environment.get(f"{service.name}__clientId", ""))
+
+
+def _refuse_unknown(environment: Mapping[str, str], job_type_settings: Mapping[str, str]) -> None:
+    known = {name for name, *_ in (*_NUMBERS, *_TEXTS)} | set(job_type_settings) | CLIENT_SETTINGS
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name not in known:
+            raise SettingsError(
+                f"The setting {name} is unknown.{did_you_mean(name, known)} Remove it or correct its name; "
+                f"the known ones are {', '.join(sorted(known))}."
+            )
+
+
+def _whole_number(name: str, text: str, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise SettingsError(f"The setting {name} is {text!r}, but must be a whole number from {low} to {high}.")
+    return value

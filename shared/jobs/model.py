@@ -1,0 +1,130 @@
+"""What a job is: its fields, its states and the records that travel and rest. Plain immutable data, no I/O."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+#: Raised with every change of JobMessage that an older reader could not understand.
+MESSAGE_VERSION = 1
+
+
+class Priority(enum.StrEnum):
+    """How urgent a job is; each has a queue of its own. Most urgent first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class JobState(enum.StrEnum):
+    """Where a job is in its life; `shared.jobs.states` says which change may follow which."""
+
+    #: Due later: a broker message waits for its time.
+    SCHEDULED = "scheduled"
+    #: Due now: waits in its queue.
+    QUEUED = "queued"
+    #: An instance holds its lease and runs its handler.
+    RUNNING = "running"
+    #: An attempt failed; the next waits for its time.
+    RETRYING = "retrying"
+    #: Ended well; the result is stored.
+    COMPLETED = "completed"
+    #: Ended badly: no attempt is left, or the failure was permanent.
+    FAILED = "failed"
+    #: Ended because somebody asked for it.
+    CANCELLED = "cancelled"
+
+
+class JobError(msgspec.Struct, frozen=True):
+    """Why an attempt or a job failed. `retryable` tells whether trying again could help."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class TimelineEntry(msgspec.Struct, frozen=True):
+    """One progress report of a handler."""
+
+    at: datetime
+    progress: int
+    message: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One finished attempt: `outcome` is completed, failed, timed_out, cancelled or lost."""
+
+    attempt: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    error: JobError | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as its status row holds it: what was asked for, how far it is, and who holds it.
+
+    Times are aware and in UTC. `run` counts the explicit restarts (retry, replay), `attempt` the attempts that have
+    started in this run, `fence` every claim there ever was: a later claimant always has the higher number.
+    """
+
+    job_id: str
+    trace_id: str
+    tenant: str
+    job_type: str
+    priority: Priority
+    payload: dict[str, Any]
+    tags: tuple[str, ...] = ()
+    max_attempts: int = 1
+    timeout_seconds: float = 60
+    traceparent: str = ""
+    created_at: datetime
+    run_at: datetime
+
+    state: JobState
+    updated_at: datetime
+    progress: int = 0
+    message: str = ""
+    run: int = 1
+    attempt: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: JobError | None = None
+    attempts: tuple[Attempt, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+
+    fence: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+    cancel_requested: bool = False
+
+
+class JobMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What travels through the broker: the whole job, the attempt to make and the status row's ETag to claim it with.
+
+    The row can be made again from it when the table has lost it; `etag` is empty where the sender did not know it.
+    """
+
+    version: int = MESSAGE_VERSION
+    job: Job
+    attempt: int
+    etag: str = ""
+
+
+class ResultDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job ended, as the result store keeps it. `job.fence` and `job.owner` tell whose attempt wrote it."""
+
+    job: Job
+    result: Any = None
+
+
+class VersionedJob(msgspec.Struct, frozen=True):
+    """A job with the ETag of the status row that it was read from or written to."""
+
+    job: Job
+    etag: str

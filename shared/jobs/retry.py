@@ -1,0 +1,38 @@
+"""When the next attempt is made: exponential backoff with full jitter, capped."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import msgspec
+
+#: A provider may ask for a longer wait than the policy's cap by Retry-After, but not for more than this.
+MAX_RETRY_AFTER = timedelta(hours=1)
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and how soon a failed job is tried again.
+
+    `max_retries` attempts follow the first. The wait before retry n (from 1) is drawn evenly from
+    0 .. min(cap_seconds, base_seconds * multiplier ** (n - 1)): full jitter, which spreads a herd best
+    (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    """
+
+    max_retries: int = 3
+    base_seconds: float = 2.0
+    multiplier: float = 2.0
+    cap_seconds: float = 300.0
+
+    def ceiling(self, retry: int) -> float:
+        """The longest wait, in seconds, before retry number `retry` (from 1)."""
+        # A large exponent would overflow a float long after the cap was reached.
+        exponent = min(retry - 1, 64)
+        return float(min(self.cap_seconds, self.base_seconds * self.multiplier**exponent))
+
+    def wait(self, retry: int, rng: random.Random, after: float | None = None) -> timedelta:
+        """The wait before retry number `retry`; never shorter than `after`, the seconds a provider asked for."""
+        drawn = timedelta(seconds=rng.uniform(0, self.ceiling(retry)))
+        if after is None:
+            return drawn
+        return max(drawn, min(timedelta(seconds=after), MAX_RETRY_AFTER))

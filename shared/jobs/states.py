@@ -1,0 +1,43 @@
+"""The state machine of a job, as data: every change of state goes through `change`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shared.jobs.model import Job, JobState
+
+S = JobState
+
+#: Which states may follow which. A claim that takes over from a dead owner goes from running to running.
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    S.SCHEDULED: frozenset({S.RUNNING, S.CANCELLED, S.FAILED}),
+    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED, S.FAILED}),
+    S.RUNNING: frozenset({S.RUNNING, S.COMPLETED, S.FAILED, S.CANCELLED, S.RETRYING, S.QUEUED, S.SCHEDULED}),
+    S.RETRYING: frozenset({S.RUNNING, S.CANCELLED, S.FAILED}),
+    # Only an explicit retry or replay leaves a terminal state, and it starts a new run.
+    S.COMPLETED: frozenset(),
+    S.FAILED: frozenset({S.QUEUED}),
+    S.CANCELLED: frozenset({S.QUEUED}),
+}
+
+#: States that end a run.
+TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.CANCELLED})
+
+#: States in which a broker message, not an instance, holds the job.
+WAITING = frozenset({S.SCHEDULED, S.QUEUED, S.RETRYING})
+
+
+class IllegalTransitionError(Exception):
+    """The code asked for a change of state that the machine does not have: a defect, never a caller's fault."""
+
+    def __init__(self, job: Job, to: JobState) -> None:
+        super().__init__(f"job {job.job_id} cannot go from {job.state} to {to}")
+
+
+def change(job: Job, to: JobState, **fields: Any) -> Job:
+    """The job in state `to` with the given fields replaced. Raises IllegalTransitionError."""
+    if to not in TRANSITIONS[job.state]:
+        raise IllegalTransitionError(job, to)
+    return msgspec.structs.replace(job, state=to, **fields)

@@ -1,0 +1,151 @@
+"""What the use cases need of the outside: four stores and channels, a clock and chance. `shared.azure` implements them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from shared.config import Settings
+from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument, VersionedJob
+from shared.jobs.registry import Registry
+
+
+class ConflictError(Exception):
+    """A row or document with this key exists already."""
+
+
+class PreconditionFailedError(Exception):
+    """The row or document is not the one the caller last saw: its ETag differs, or it is gone."""
+
+
+class TransientError(Exception):
+    """A service did not do what was asked, and a later try may succeed. `unknown_outcome`: it may have done it."""
+
+    def __init__(self, message: str, *, unknown_outcome: bool = False) -> None:
+        super().__init__(message)
+        self.unknown_outcome = unknown_outcome
+
+
+class JobFilter(msgspec.Struct, frozen=True):
+    """Which jobs a listing wants; None means any."""
+
+    state: JobState | None = None
+    job_type: str | None = None
+    priority: Priority | None = None
+
+
+class StatusStore(Protocol):
+    """The hot status of every job, one row each. Every method may raise TransientError."""
+
+    async def insert(self, job: Job) -> str:
+        """Store a new row and return its ETag. Raises ConflictError."""
+
+    async def insert_many(self, jobs: Sequence[Job]) -> list[str | Exception]:
+        """Store new rows in as few calls as can be; for each job, in order, its ETag or what went wrong."""
+
+    async def get(self, tenant: str, job_id: str) -> VersionedJob | None:
+        """The job's row, or None."""
+
+    async def update(self, old: Job, new: Job, etag: str) -> str:
+        """Write the fields in which `new` differs from `old` if the row still has `etag`; return the new ETag.
+
+        Raises PreconditionFailedError.
+        """
+
+    async def delete(self, job: Job, etag: str) -> None:
+        """Remove the row if it still has `etag`; a missing row is fine. Raises PreconditionFailedError."""
+
+    async def hours(self, tenant: str, before: str | None = None) -> list[str]:
+        """The hours (yyyymmddhh) that have rows, newest first; only those up to `before` when it is given."""
+
+    async def page(self, tenant: str, hour: str, wanted: JobFilter, limit: int, after: str | None) -> list[Job]:
+        """Up to `limit` jobs of one hour, newest first, that come after the job id `after`."""
+
+    async def unfinished(self, tenant: str, hour: str) -> list[VersionedJob]:
+        """All jobs of one hour that have not ended."""
+
+    async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
+        """Remove rows of one hour that ended before the given time, and the hour itself once it is over and empty.
+
+        Returns how many rows went.
+        """
+
+    async def remember_key(self, tenant: str, key: IdempotencyKey) -> IdempotencyKey:
+        """Keep an Idempotency-Key unless it is known and not expired; return the one that holds now."""
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A client's key, the job that it stands for, the digest of the body it came with and when it lapses."""
+
+    key: str
+    job_id: str
+    digest: str
+    expires_at: datetime
+
+
+class ResultStore(Protocol):
+    """How jobs ended. Every method may raise TransientError."""
+
+    async def put(self, document: ResultDocument) -> None:
+        """Store the document unless a later claim (a higher fence) has stored one.
+
+        Raises PreconditionFailedError when it has: the caller is a stale owner.
+        """
+
+    async def get(self, tenant: str, job_id: str) -> ResultDocument | None:
+        """The job's result document, or None."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to send: when it is due (None: now) and the id that duplicate detection goes by."""
+
+    message: JobMessage
+    message_id: str
+    due: datetime | None = None
+
+
+class JobQueue(Protocol):
+    """The broker. Every method may raise TransientError."""
+
+    async def send(self, outgoing: Sequence[Outgoing]) -> None:
+        """Send each to the queue of its job's priority, in as few calls as can be."""
+
+    async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
+        """Send a message to the queue of dead letters."""
+
+    async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
+        """Send a body that could not be read to the queue of dead letters."""
+
+    async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
+        """When the oldest active message of each queue was enqueued; None for an empty queue."""
+
+
+class Notifier(Protocol):
+    """Pushes jobs' changes to browsers. Never raises and never blocks: a lost push is not a lost job."""
+
+    def publish(self, job: Job) -> None:
+        """Push the job as it is now, soon."""
+
+    async def negotiate(self) -> Mapping[str, str]:
+        """`url` and `accessToken` with which a browser may listen. Raises TransientError."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that the use cases are given."""
+
+    settings: Settings
+    registry: Registry
+    status: StatusStore
+    results: ResultStore
+    queue: JobQueue
+    notifier: Notifier
+    clock: Callable[[], datetime]
+    rng: random.Random
+    instance_id: str

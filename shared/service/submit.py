@@ -1,0 +1,254 @@
+"""Accepting jobs: validate all of it, write the status row, send the message, and only then promise."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+
+from shared.errors import (
+    DtqError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    UnavailableError,
+    did_you_mean,
+)
+from shared.jobs.ids import message_id, new_job_id
+from shared.jobs.model import Job, JobMessage, JobState, Priority
+from shared.jobs.registry import JobType
+from shared.service.ports import ConflictError, IdempotencyKey, Outgoing, Services, TransientError
+from shared.service.validation import convert
+
+TENANT = "default"
+MAX_DELAY = timedelta(days=366)
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+MAX_BATCH = 1000
+
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class SubmitRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of `POST /jobs`."""
+
+    job_type: str
+    payload: dict[str, Any] = {}
+    priority: Priority | None = None
+    run_at: datetime | None = None
+    delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY.total_seconds())] | None = None
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=25)] | None = None
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=1, le=1700)] | None = None
+    tags: Annotated[list[Tag], msgspec.Meta(max_length=20)] = []
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What ties a request to what follows from it: an id to search for and, where one came in, a W3C traceparent."""
+
+    trace_id: str
+    traceparent: str = ""
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """A job that was accepted; `created` is false when an Idempotency-Key brought back an earlier one."""
+
+    job: Job
+    created: bool
+
+
+async def submit(services: Services, body: Any, trace: Trace, key: str | None = None) -> Submitted:
+    """Accept one job, the decoded body of `POST /jobs`.
+
+    Raises InvalidRequestError, UnknownJobTypeError, PayloadTooLargeError, IdempotencyConflictError, and
+    UnavailableError when the job could not be stored or sent; nothing is left behind then.
+    """
+    job = _new_job(services, body, trace)
+    if key is None:
+        return Submitted((await _accept(services, [job]))[0], created=True)
+    wanted = IdempotencyKey(key, job.job_id, _digest(body), job.created_at + IDEMPOTENCY_WINDOW)
+    try:
+        held = await services.status.remember_key(TENANT, wanted)
+    except TransientError as exc:
+        raise UnavailableError(f"The job was not accepted: {exc}") from exc
+    if held.digest != wanted.digest:
+        raise IdempotencyConflictError(
+            f"The Idempotency-Key {key!r} came with another body before, for job {held.job_id}. Use a new key for a "
+            "new request."
+        )
+    if held.job_id == job.job_id:
+        return Submitted((await _accept(services, [job]))[0], created=True)
+    return await _repeat(services, msgspec.structs.replace(job, job_id=held.job_id))
+
+
+async def submit_batch(services: Services, body: Any, trace: Trace) -> list[Job | DtqError]:
+    """Accept up to 1,000 jobs, the decoded body of `POST /jobs/batch`; for each, in order, the job or its error.
+
+    Raises InvalidRequestError only for a body that is no batch at all.
+    """
+    requests = _batch_items(body)
+    outcomes: list[Job | DtqError | None] = [None] * len(requests)
+    accepted: dict[int, Job] = {}
+    for index, request in enumerate(requests):
+        try:
+            accepted[index] = _new_job(services, request, trace)
+        except DtqError as exc:
+            outcomes[index] = exc
+    stored = await _store(services, list(accepted.values()))
+    for index, outcome in zip(accepted, stored, strict=True):
+        outcomes[index] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _batch_items(body: Any) -> list[Any]:
+    known = {"jobs"}
+    if not isinstance(body, dict) or not isinstance(body.get("jobs"), list):
+        raise InvalidRequestError('The body must be {"jobs": [...]}.', errors=[("/jobs", "expected an array of jobs")])
+    for name in body.keys() - known:
+        detail = f"unknown field {name!r}.{did_you_mean(name, known)}"
+        raise InvalidRequestError(f"The batch has an {detail}", errors=[(f"/{name}", detail)])
+    jobs: list[Any] = body["jobs"]
+    if not 1 <= len(jobs) <= MAX_BATCH:
+        detail = f"expected 1 to {MAX_BATCH} jobs, got {len(jobs)}"
+        raise InvalidRequestError(f"A batch holds 1 to {MAX_BATCH} jobs, not {len(jobs)}.", errors=[("/jobs", detail)])
+    return jobs
+
+
+def _new_job(services: Services, body: Any, trace: Trace) -> Job:
+    """The job that a request asks for; all that can be wrong with it is found here, before anything is written."""
+    request = convert(body, SubmitRequest)
+    job_type = services.registry.require(request.job_type)
+    convert(request.payload, job_type.payload_type, at="/payload")
+    size = len(msgspec.json.encode(request.payload))
+    limit = services.settings.max_payload_bytes
+    if size > limit:
+        raise PayloadTooLargeError(
+            f"The payload is {size:,} bytes long; at most {limit:,} are taken. Store the data elsewhere and send its "
+            "address.",
+            errors=[("/payload", f"{size} bytes, limit {limit}")],
+        )
+    now = services.clock()
+    run_at = _due(request, now)
+    retries = job_type.retry.max_retries if request.max_retries is None else request.max_retries
+    return Job(
+        job_id=new_job_id(now, services.rng),
+        trace_id=trace.trace_id,
+        tenant=TENANT,
+        job_type=job_type.name,
+        priority=request.priority or job_type.priority,
+        payload=request.payload,
+        tags=tuple(request.tags),
+        max_attempts=retries + 1,
+        timeout_seconds=_timeout(request, job_type),
+        traceparent=trace.traceparent,
+        created_at=now,
+        run_at=run_at,
+        state=JobState.SCHEDULED if run_at > now else JobState.QUEUED,
+        updated_at=now,
+    )
+
+
+def _timeout(request: SubmitRequest, job_type: JobType) -> float:
+    return job_type.timeout_seconds if request.timeout_seconds is None else request.timeout_seconds
+
+
+def _due(request: SubmitRequest, now: datetime) -> datetime:
+    if request.run_at is not None and request.delay_seconds is not None:
+        raise InvalidRequestError(
+            "Give run_at or delay_seconds, not both.", errors=[("/delay_seconds", "run_at is given too")]
+        )
+    if request.delay_seconds is not None:
+        return now + timedelta(seconds=request.delay_seconds)
+    if request.run_at is None:
+        return now
+    if request.run_at.tzinfo is None:
+        raise InvalidRequestError(
+            "run_at needs a time zone.", errors=[("/run_at", "no time zone: end it with Z or an offset such as +02:00")]
+        )
+    if request.run_at > now + MAX_DELAY:
+        raise InvalidRequestError(
+            f"run_at is more than {MAX_DELAY.days} days ahead.", errors=[("/run_at", "too far ahead")]
+        )
+    return max(request.run_at.astimezone(now.tzinfo), now)
+
+
+async def _accept(services: Services, jobs: list[Job]) -> list[Job]:
+    outcomes = await _store(services, jobs)
+    for outcome in outcomes:
+        if isinstance(outcome, DtqError):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Job)]
+
+
+async def _repeat(services: Services, job: Job) -> Submitted:
+    """A request whose key is known: the job it stands for.
+
+    The first request may still be on its way, or may have died before it stored the job: then this one stores it.
+    Whoever inserts the row sends the message, and duplicate detection drops a second.
+    """
+    try:
+        found = await services.status.get(TENANT, job.job_id)
+        document = None if found else await services.results.get(TENANT, job.job_id)
+    except TransientError as exc:
+        raise UnavailableError(f"The job could not be read: {exc}") from exc
+    if found is not None:
+        return Submitted(found.job, created=False)
+    if document is not None:
+        return Submitted(document.job, created=False)
+    return Submitted((await _accept(services, [job]))[0], created=False)
+
+
+async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
+    """Insert the rows, then send the messages; each job's outcome in order."""
+    if len(jobs) == 1:
+        etags: list[str | Exception] = [await _insert(services, jobs[0])]
+    else:
+        etags = await services.status.insert_many(jobs) if jobs else []
+    rows: list[tuple[Job, str]] = []
+    outcomes: dict[str, Job | DtqError] = {}
+    for job, etag in zip(jobs, etags, strict=True):
+        if isinstance(etag, ConflictError):
+            outcomes[job.job_id] = job  # stored by the twin of this very request
+        elif isinstance(etag, Exception):
+            outcomes[job.job_id] = UnavailableError(f"The job was not accepted: {etag}")
+        else:
+            rows.append((job, etag))
+    failed = await _send(services, rows) if rows else None
+    for job, _ in rows:
+        outcomes[job.job_id] = failed or job
+        if failed is None:
+            services.notifier.publish(job)
+    return [outcomes[job.job_id] for job in jobs]
+
+
+async def _insert(services: Services, job: Job) -> str | Exception:
+    try:
+        return await services.status.insert(job)
+    except (ConflictError, TransientError) as exc:
+        return exc
+
+
+async def _send(services: Services, rows: list[tuple[Job, str]]) -> UnavailableError | None:
+    """Send the messages of stored rows. On a certain failure the rows go again; on an unknown outcome they stay, and
+    the janitor settles them, so that the promise to the caller (503, or a job that runs) holds either way."""
+    outgoing = [
+        Outgoing(
+            JobMessage(job=job, attempt=1, etag=etag),
+            message_id(job.job_id, job.run, 1),
+            job.run_at if job.state is JobState.SCHEDULED else None,
+        )
+        for job, etag in rows
+    ]
+    try:
+        await services.queue.send(outgoing)
+    except TransientError as exc:
+        if not exc.unknown_outcome:
+            await asyncio.gather(*(services.status.delete(job, etag) for job, etag in rows), return_exceptions=True)
+        return UnavailableError(f"The job was not accepted: {exc}")
+    return None
+
+
+def _digest(body: Any) -> str:
+    """A digest of a body by its meaning: the order of its members does not matter."""
+    return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
