@@ -1,4 +1,4 @@
-"""What the use cases need of the outside: four stores and channels, a clock and chance. `shared.azure` implements them."""
+"""What the use cases need of the outside: stores, channels, a clock and chance. `shared.azure` implements it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,166 @@
+"""Who may run a job: the claim on its status row, and what to do when it does not succeed at once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.jobs.ids import message_id
+from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, ResultDocument, VersionedJob
+from shared.jobs.states import TERMINAL, change
+from shared.service.ports import ConflictError, Outgoing, PreconditionFailedError, Services
+
+logger = logging.getLogger(__name__)
+
+#: How long after a live lease's end its rival comes back to look.
+AFTER_LEASE = timedelta(seconds=1)
+#: How often a claim is tried while others touch the same row.
+_TRIES = 5
+
+
+async def claim(services: Services, message: JobMessage) -> VersionedJob | None:
+    """Take the lease of the message's attempt; None when this message has nothing to run.
+
+    The usual case is one conditional write with the ETag that the message carries. Raises TransientError.
+    """
+    if message.etag:
+        job = claimed(services, message.job, message.attempt)
+        try:
+            return VersionedJob(job, await services.status.update(message.job, job, message.etag))
+        except PreconditionFailedError:
+            logger.debug("job %s: the row has changed since the message was sent", job.job_id)
+    for _ in range(_TRIES):
+        try:
+            found = await services.status.get(message.job.tenant, message.job.job_id)
+            if found is None:
+                return await _claim_missing(services, message)
+            return await _claim_changed(services, message, found)
+        except (ConflictError, PreconditionFailedError):
+            continue
+    await send_copy(services, message, services.clock() + AFTER_LEASE)
+    return None
+
+
+def claimed(services: Services, job: Job, attempt: int) -> Job:
+    """The job as it is once this instance holds it for the given attempt."""
+    now = services.clock()
+    return change(
+        job,
+        JobState.RUNNING,
+        attempt=attempt,
+        fence=job.fence + 1,
+        owner=services.instance_id,
+        lease_until=now + timedelta(seconds=services.settings.lease_seconds),
+        started_at=now,
+        updated_at=now,
+        finished_at=None,
+        error=None,
+        progress=0,
+        message="",
+    )
+
+
+async def _claim_missing(services: Services, message: JobMessage) -> VersionedJob | None:
+    """The row is gone: it has expired after the job's end, or the table has lost it. The message can restore it."""
+    document = await services.results.get(message.job.tenant, message.job.job_id)
+    if document is not None and _has_ended(document.job, message):
+        logger.info("job %s: already %s, its row is restored", document.job.job_id, document.job.state)
+        await services.status.insert(document.job)
+        return None
+    # The table may have lost claims that the message knows nothing of, but the document of one may be there.
+    known_fence = max(message.job.fence, document.job.fence if document else 0)
+    job = claimed(services, msgspec.structs.replace(message.job, fence=known_fence), message.attempt)
+    return VersionedJob(job, await services.status.insert(job))
+
+
+def _has_ended(ended: Job, message: JobMessage) -> bool:
+    return (ended.run, ended.attempt) >= (message.job.run, message.attempt)
+
+
+async def _claim_changed(services: Services, message: JobMessage, found: VersionedJob) -> VersionedJob | None:
+    """The row is not as the message says. Where the row is behind the message, the table has lost writes."""
+    row = found.job
+    now = services.clock()
+    if row.run < message.job.run:
+        job = claimed(services, msgspec.structs.replace(message.job, fence=row.fence), message.attempt)
+        return VersionedJob(job, await services.status.update(row, job, found.etag))
+    if row.run > message.job.run or row.state in TERMINAL:
+        logger.info("job %s: %s already, the message is dropped", row.job_id, row.state)
+        return None
+    if is_held(row, now):
+        logger.info("job %s: held by %s, coming back after its lease", row.job_id, row.owner)
+        await send_copy(services, message, (row.lease_until or now) + AFTER_LEASE)
+        return None
+    if await finish_written(services, found):
+        return None
+    if row.state is JobState.RUNNING:
+        if row.attempt > message.attempt:
+            return None  # a later attempt, which has a message of its own
+        logger.warning("job %s: taken over from %s, whose lease ended", row.job_id, row.owner)
+        row = msgspec.structs.replace(row, attempts=with_lost_attempt(row, now))
+    elif row.attempt >= message.attempt:
+        # This attempt is over. Its owner may have died before it sent the next one's message: send it (again).
+        await send_next(services, found)
+        return None
+    elif row.run_at > now:
+        await send_copy(services, message, row.run_at)
+        return None
+    job = claimed(services, row, message.attempt)
+    return VersionedJob(job, await services.status.update(found.job, job, found.etag))
+
+
+def is_held(row: Job, now: datetime) -> bool:
+    """Whether an owner with a live lease runs the job."""
+    return row.state is JobState.RUNNING and row.lease_until is not None and row.lease_until > now
+
+
+def with_lost_attempt(row: Job, now: datetime) -> tuple[Attempt, ...]:
+    """The row's history with the attempt that its dead owner never ended."""
+    error = JobError("owner_lost", f"{row.owner} stopped renewing its lease.", retryable=True)
+    return (*row.attempts, Attempt(row.attempt, row.started_at or now, now, "lost", error))
+
+
+async def finish_written(services: Services, found: VersionedJob) -> bool:
+    """Finish the bookkeeping of an owner that wrote the result and no more. False when there is no such result.
+
+    A document counts when its claim is the row's, or a later one that the table has lost: the row is always written
+    before the document. One with a lower fence is a stale owner's and never counts.
+    """
+    row = found.job
+    document = await services.results.get(row.tenant, row.job_id)
+    if document is None or document.job.run != row.run or document.job.fence < row.fence:
+        return False
+    if document.job.state is JobState.FAILED:
+        await send_dead_letter(services, document.job)
+    await services.status.update(row, document.job, found.etag)
+    services.notifier.publish(document.job)
+    logger.info("job %s: its result was written, the row now says %s too", row.job_id, document.job.state)
+    return True
+
+
+async def send_next(services: Services, waiting: VersionedJob) -> None:
+    """Send the message of a waiting job's next attempt, or send it again: duplicate detection drops a second."""
+    job = waiting.job
+    message = JobMessage(job=job, attempt=job.attempt + 1, etag=waiting.etag)
+    due = job.run_at if job.run_at > services.clock() else None
+    await services.queue.send([Outgoing(message, message_id(job.job_id, job.run, message.attempt), due)])
+
+
+async def send_copy(services: Services, message: JobMessage, due: datetime) -> None:
+    """Send the same attempt once more, for `due`, under an id of its own so that duplicate detection lets it pass."""
+    job = message.job
+    copy = f"{services.rng.getrandbits(48):012x}"
+    await services.queue.send([Outgoing(message, message_id(job.job_id, job.run, message.attempt, copy), due)])
+
+
+async def send_dead_letter(services: Services, job: Job) -> None:
+    """Put a failed job where the dead letters are looked at and replayed from."""
+    error = job.error or JobError("unknown", "No error was recorded.", retryable=False)
+    await services.queue.send_dead(JobMessage(job=job, attempt=job.attempt), error.code, error.message)
+
+
+async def write_result(services: Services, job: Job, result: object = None) -> None:
+    """Store how a job ended. Raises PreconditionFailedError when a later claim has stored its own."""
+    await services.results.put(ResultDocument(job=job, result=result))

@@ -1,0 +1,153 @@
+"""What the janitor and the poison queue's function mend: jobs whose message or owner is gone, and rows past their time.
+
+Every repair is a conditional write or a message that duplicate detection and the claim make harmless when it was not
+needed, so that it may run twice at once and may err on the side of doing too much.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, Priority, VersionedJob
+from shared.jobs.states import TERMINAL, change
+from shared.service.claim import claimed, finish_written, is_held, send_copy, send_dead_letter, write_result
+from shared.service.ports import PreconditionFailedError, Services, TransientError
+from shared.service.submit import TENANT
+
+logger = logging.getLogger(__name__)
+
+#: How long a waiting job may be overdue, or a lease over, before somebody looks after it: the broker, the owner and
+#: a rival that comes back after the lease all get their chance first.
+GRACE = timedelta(seconds=30)
+
+
+class Repaired(msgspec.Struct, frozen=True):
+    """What one round of the janitor did."""
+
+    resent: int = 0
+    taken_over: int = 0
+    expired: int = 0
+
+
+async def repair(services: Services) -> Repaired:
+    """One round: send lost messages again, hand on jobs of dead owners, remove rows past their time.
+
+    Raises TransientError when a service does not answer; the next round begins anew.
+    """
+    now = services.clock()
+    resent = taken_over = expired = 0
+    oldest = await services.queue.oldest_waiting()
+    for hour in await services.status.hours(TENANT):
+        for found in await services.status.unfinished(TENANT, hour):
+            if found.job.state is JobState.RUNNING:
+                taken_over += await _hand_on(services, found, now)
+            elif _message_is_lost(found.job, oldest, now):
+                resent += await _send_again(services, found, now)
+        finished_before = now - timedelta(hours=services.settings.status_ttl_hours)
+        expired += await services.status.expire(TENANT, hour, finished_before)
+    return Repaired(resent, taken_over, expired)
+
+
+def _message_is_lost(job: Job, oldest: Mapping[Priority, datetime | None], now: datetime) -> bool:
+    """A job that is overdue, while its queue holds nothing as old as it, has no message any more."""
+    due = max(job.run_at, job.updated_at)
+    if due > now - GRACE:
+        return False
+    oldest_waiting = oldest[job.priority]
+    return oldest_waiting is None or due < oldest_waiting - GRACE
+
+
+async def _send_again(services: Services, found: VersionedJob, now: datetime) -> int:
+    """Send a waiting job's next attempt. The row is touched first, so that the next round sees it was looked after."""
+    job = msgspec.structs.replace(found.job, updated_at=now)
+    try:
+        if await finish_written(services, found):
+            return 1
+        etag = await services.status.update(found.job, job, found.etag)
+    except PreconditionFailedError:
+        return 0  # it moves: its message was not lost
+    logger.warning("job %s: %s, but its message is gone; sent again", job.job_id, job.state)
+    await send_copy(services, JobMessage(job=job, attempt=job.attempt + 1, etag=etag), now)
+    return 1
+
+
+async def _hand_on(services: Services, found: VersionedJob, now: datetime) -> int:
+    """Send the message of a running job whose lease is long over, so that another instance takes it over."""
+    job = found.job
+    if job.lease_until is not None and job.lease_until > now - GRACE:
+        return 0
+    try:
+        if await finish_written(services, found):
+            return 1
+    except PreconditionFailedError:
+        return 0  # somebody else is on it
+    logger.warning("job %s: the lease of %s is over; handed on", job.job_id, job.owner)
+    await send_copy(services, JobMessage(job=job, attempt=job.attempt), now)
+    return 1
+
+
+async def bury(services: Services, body: bytes, message_id: str, reason: str, description: str) -> None:
+    """Settle a message that the broker gave up: its job is failed, and the message goes to the dead letters.
+
+    `reason` and `description` are the broker's. A job that has ended since, or that somebody runs, is left alone.
+    """
+    try:
+        message = msgspec.json.decode(body, type=JobMessage)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        await services.queue.send_dead_raw(body, message_id, "undecodable_message", str(exc))
+        return
+    found = await services.status.get(message.job.tenant, message.job.job_id)
+    if found is None:
+        document = await services.results.get(message.job.tenant, message.job.job_id)
+        if document is not None and document.job.run >= message.job.run:
+            return
+        found = VersionedJob(message.job, await services.status.insert(message.job))
+    row = found.job
+    superseded = (row.run, row.attempt) > (message.job.run, message.attempt)
+    over = row.state in TERMINAL and row.run == message.job.run
+    if superseded or over or is_held(row, services.clock()):
+        logger.info("job %s: %s; the broker's dead letter is dropped", row.job_id, row.state)
+        return
+    try:
+        if not await finish_written(services, found):
+            await _fail_crashed(services, message, found, reason, description)
+    except PreconditionFailedError as exc:
+        raise TransientError(f"job {row.job_id} changed while it was buried") from exc
+
+
+async def _fail_crashed(
+    services: Services, message: JobMessage, found: VersionedJob, reason: str, description: str
+) -> None:
+    """Take the job over, then fail it: the claim fences off an owner that wakes up late."""
+    now = services.clock()
+    expired = reason == "TTLExpiredException"
+    error = JobError(
+        "message_expired" if expired else "delivery_exhausted",
+        "The message waited longer than the queue keeps one." if expired else _crash_text(description),
+        retryable=False,
+    )
+    held = claimed(services, found.job, message.attempt)
+    etag = await services.status.update(found.job, held, found.etag)
+    failed = change(
+        held,
+        JobState.FAILED,
+        error=error,
+        attempts=(*held.attempts, Attempt(held.attempt, found.job.started_at or now, now, "lost", error)),
+        updated_at=now,
+        finished_at=now,
+        lease_until=None,
+        message="Failed",
+    )
+    await write_result(services, failed)
+    await send_dead_letter(services, failed)
+    await services.status.update(held, failed, etag)
+    services.notifier.publish(failed)
+    logger.error("job %s: failed, the broker gave up on its message: %s", failed.job_id, reason)
+
+
+def _crash_text(description: str) -> str:
+    return f"Every delivery ended without an answer; the handler may crash its process. {description}".strip()

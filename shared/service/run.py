@@ -1,0 +1,274 @@
+"""Running a job: claim it, call its handler under its timeout, and settle the outcome, result first."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from shared.errors import InvalidRequestError
+from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, TimelineEntry, VersionedJob
+from shared.jobs.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    JobCancelled,
+    LeaseLost,
+    Lost,
+    Outcome,
+    Snoozed,
+    SnoozeJob,
+    failure,
+)
+from shared.jobs.registry import JobType
+from shared.jobs.retry import RetryPolicy
+from shared.jobs.states import change
+from shared.service.claim import claim, finish_written, send_copy, send_dead_letter, send_next, write_result
+from shared.service.ports import PreconditionFailedError, Services, TransientError
+from shared.service.running import RunningJob
+from shared.service.validation import convert
+
+logger = logging.getLogger(__name__)
+
+#: Sync handlers that run at once in one instance: as many as the host gives to all its queues.
+HANDLER_THREADS = 64
+#: A result may be this long as JSON, in bytes: Cosmos DB takes 2 MB, and the rest of the document needs room.
+MAX_RESULT = 1_000_000
+#: When a store or the broker does not answer, the job comes back after about so many seconds.
+POSTPONE = timedelta(seconds=10)
+
+
+@functools.cache
+def _handler_threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
+
+
+async def run_message(services: Services, body: bytes, message_id: str) -> None:
+    """Run the attempt that a broker message asks for. Returns whatever the handler did; the message is done with then.
+
+    Raises only when nothing could be written anywhere, so that the broker delivers the message again, and
+    CancelledError when the host stops in the middle: the attempt is given back first.
+    """
+    try:
+        message = msgspec.json.decode(body, type=JobMessage)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        logger.error("message %s cannot be read and goes to the dead letters: %s", message_id, exc)
+        await services.queue.send_dead_raw(body, message_id, "undecodable_message", str(exc))
+        return
+    try:
+        held = await claim(services, message)
+        if held is not None:
+            await _run(services, held)
+    except TransientError as exc:
+        wait = POSTPONE * (0.5 + services.rng.random())
+        logger.warning("job %s: postponed for %.0f s: %s", message.job.job_id, wait.total_seconds(), exc)
+        await send_copy(services, message, services.clock() + wait)
+
+
+async def _run(services: Services, held: VersionedJob) -> None:
+    job = held.job
+    services.notifier.publish(job)
+    running = RunningJob(services, held)
+    if job.cancel_requested:
+        outcome: Outcome = Cancelled()
+    else:
+        running.hold()
+        try:
+            outcome = await _call(services, running)
+        except asyncio.CancelledError:
+            await running.release()
+            await _give_back(services, running)
+            raise
+        await running.release()
+    if running.job.cancel_requested and not isinstance(outcome, Completed | Lost):
+        outcome = Cancelled()
+    await _settle(services, running, outcome)
+
+
+async def _call(services: Services, running: RunningJob) -> Outcome:
+    """Call the handler and turn what comes of it into data."""
+    job_type = services.registry.get(running.job.job_type)
+    if job_type is None:
+        # During a roll-out an older instance may get a job type that only newer ones know.
+        name = running.job.job_type
+        return Failed(JobError("unknown_job_type", f"This instance has no job type {name!r}.", retryable=True))
+    timeout = asyncio.timeout(running.job.timeout_seconds)
+    try:
+        payload = convert(running.job.payload, job_type.payload_type, at="/payload")
+        async with timeout:
+            value = await _invoke(job_type, payload, running)
+        return _completed(value)
+    except InvalidRequestError as exc:
+        return Failed(JobError("invalid_payload", str(exc), retryable=False))
+    except SnoozeJob as exc:
+        return Snoozed(services.clock() + timedelta(seconds=max(0.0, exc.seconds)))
+    except JobCancelled:
+        return Cancelled()
+    except LeaseLost:
+        return Lost()
+    except Exception as exc:
+        if timeout.expired():
+            text = f"The attempt exceeded its {running.job.timeout_seconds:g} s."
+            return Failed(JobError("timeout", text, retryable=True), timed_out=True)
+        outcome = failure(exc)
+        if outcome.error.code == "handler_error":
+            logger.exception("job %s: its handler raised", running.job_id)
+        return outcome
+
+
+async def _invoke(job_type: JobType, payload: Any, running: RunningJob) -> Any:
+    if job_type.is_async:
+        return await job_type.handler(payload, running)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_handler_threads(), job_type.handler, payload, running)
+
+
+def _completed(value: Any) -> Outcome:
+    try:
+        result = msgspec.to_builtins(value, str_keys=True)
+        size = len(msgspec.json.encode(result))
+    except (TypeError, ValueError) as exc:
+        return Failed(JobError("invalid_result", f"The result cannot be stored as JSON: {exc}", retryable=False))
+    if size > MAX_RESULT:
+        text = f"The result is {size:,} bytes long as JSON; at most {MAX_RESULT:,} are kept."
+        return Failed(JobError("result_too_large", text, retryable=False))
+    return Completed(result)
+
+
+async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> None:
+    """Write what the outcome means. A stale owner's writes are refused, and it then leaves the job alone."""
+    job = running.job
+    try:
+        match outcome:
+            case Completed(result):
+                await _complete(services, running, result)
+            case Failed(error, after, timed_out) if error.retryable and job.attempt < job.max_attempts:
+                await _retry(services, running, _ended(services, job, error, timed_out=timed_out), after)
+            case Failed(error, _, timed_out):
+                await _fail(services, running, _ended(services, job, error, timed_out=timed_out))
+            case Snoozed(until):
+                await _snooze(services, running, until)
+            case Cancelled():
+                await _cancel(services, running)
+            case Lost():
+                running.lost = True
+    except PreconditionFailedError:
+        # A result of this very claim, or a later one, is there already: the row may still have to say so.
+        running.lost = True
+        found = await services.status.get(job.tenant, job.job_id)
+        if found is not None and running.is_ours(found.job):
+            await finish_written(services, found)
+    if running.lost:
+        logger.warning("job %s: another instance has taken it over; this attempt's outcome is dropped", job.job_id)
+
+
+async def _complete(services: Services, running: RunningJob, result: Any) -> None:
+    job = running.job
+    now = services.clock()
+    ended = change(
+        job,
+        JobState.COMPLETED,
+        progress=100,
+        message="Completed",
+        timeline=(*job.timeline, TimelineEntry(now, 100, "Completed")),
+        attempts=(*job.attempts, Attempt(job.attempt, job.started_at or now, now, "completed")),
+        updated_at=now,
+        finished_at=now,
+        lease_until=None,
+    )
+    await write_result(services, ended, result)
+    if await running.write(ended):
+        services.notifier.publish(ended)
+
+
+def _ended(services: Services, job: Job, error: JobError, *, timed_out: bool) -> Job:
+    """The job with this attempt in its history."""
+    now = services.clock()
+    attempt = Attempt(job.attempt, job.started_at or now, now, "timed_out" if timed_out else "failed", error)
+    return msgspec.structs.replace(job, attempts=(*job.attempts, attempt), error=error, updated_at=now)
+
+
+async def _retry(services: Services, running: RunningJob, job: Job, after: float | None) -> None:
+    job_type = services.registry.get(job.job_type)
+    policy = job_type.retry if job_type else RetryPolicy()
+    wait = policy.wait(job.attempt, services.rng, after)
+    waiting = change(
+        job,
+        JobState.RETRYING,
+        run_at=services.clock() + wait,
+        lease_until=None,
+        message=f"Attempt {job.attempt} failed; the next is in {wait.total_seconds():.1f} s",
+    )
+    logger.info(
+        "job %s: attempt %d failed (%s), next in %.1f s", job.job_id, job.attempt, job.error, wait.total_seconds()
+    )
+    if (written := await running.write(waiting)) is not None:
+        services.notifier.publish(written.job)
+        await send_next(services, written)
+
+
+async def _fail(services: Services, running: RunningJob, job: Job) -> None:
+    ended = change(job, JobState.FAILED, finished_at=job.updated_at, lease_until=None, message="Failed")
+    logger.warning("job %s: failed for good after attempt %d: %s", job.job_id, job.attempt, job.error)
+    await write_result(services, ended)
+    await send_dead_letter(services, ended)
+    if await running.write(ended):
+        services.notifier.publish(ended)
+
+
+async def _cancel(services: Services, running: RunningJob) -> None:
+    job = running.job
+    now = services.clock()
+    attempt = Attempt(job.attempt, job.started_at or now, now, "cancelled")
+    ended = change(
+        job,
+        JobState.CANCELLED,
+        attempts=(*job.attempts, attempt),
+        message="Cancelled",
+        updated_at=now,
+        finished_at=now,
+        lease_until=None,
+    )
+    await write_result(services, ended)
+    if await running.write(ended):
+        services.notifier.publish(ended)
+
+
+async def _snooze(services: Services, running: RunningJob, until: datetime) -> None:
+    job = running.job
+    message = f"Snoozed until {until:%H:%M:%S} UTC"
+    if (written := await running.write(_waiting_again(services, job, JobState.SCHEDULED, until, message))) is not None:
+        services.notifier.publish(written.job)
+        await send_copy(services, JobMessage(job=written.job, attempt=job.attempt, etag=written.etag), until)
+
+
+async def _give_back(services: Services, running: RunningJob) -> None:
+    """The host stops in the middle of the attempt. The broker delivers the message again, so the row is all there is
+    to write; where even that fails, the lease runs out and the job is taken over."""
+    job = running.job
+    logger.info("job %s: interrupted, the attempt is given back", job.job_id)
+    try:
+        written = await running.write(_waiting_again(services, job, JobState.QUEUED, services.clock(), "Interrupted"))
+    except TransientError as exc:
+        logger.warning("job %s: could not be given back, its lease will run out: %s", job.job_id, exc)
+        return
+    if written is not None:
+        services.notifier.publish(written.job)
+
+
+def _waiting_again(services: Services, job: Job, state: JobState, run_at: datetime, message: str) -> Job:
+    """The job back in line for the same attempt, which is not burnt."""
+    return change(
+        job,
+        state,
+        attempt=job.attempt - 1,
+        run_at=run_at,
+        updated_at=services.clock(),
+        lease_until=None,
+        message=message,
+    )
