@@ -1,0 +1,135 @@
+/**
+ * Keeps the store current: pushes over SignalR, with a re-read on every connect because nothing is replayed. While
+ * SignalR is down the same re-read runs every few seconds instead.
+ */
+import {
+  DefaultHttpClient,
+  HttpError,
+  type HttpRequest,
+  type HttpResponse,
+  type HubConnection,
+  HubConnectionBuilder,
+  LogLevel,
+  NullLogger,
+} from "@microsoft/signalr";
+import type { Api } from "./api.ts";
+import type { Feed } from "./feed.ts";
+import type { FunctionKey } from "./keys.ts";
+import type { Job } from "./model.ts";
+import type { JobStore } from "./store.ts";
+
+/** connecting: the first try; live: pushes arrive; polling: they do not, the API answers; offline: neither does. */
+export type LiveStatus = "connecting" | "live" | "polling" | "offline";
+
+const POLL_MS = 5_000;
+const LONGEST_WAIT_MS = 30_000;
+
+function backoff(firstMs: number, failures: number): number {
+  // Spread, so that a thousand pages do not come back in the same instant.
+  return Math.min(firstMs * 2 ** failures, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
+}
+
+/** Sends the key to the API alone: negotiation goes on at the SignalR service, which must not get it. */
+class KeyedHttpClient extends DefaultHttpClient {
+  #api: Api;
+  #key: FunctionKey;
+
+  constructor(api: Api, key: FunctionKey) {
+    super(NullLogger.instance);
+    this.#api = api;
+    this.#key = key;
+  }
+
+  override async send(request: HttpRequest): Promise<HttpResponse> {
+    if (!request.url?.startsWith(`${this.#api.base}/`)) return super.send(request);
+    const key = this.#key.get();
+    try {
+      return await this.#sendKeyed(request);
+    } catch (error) {
+      const refused = error instanceof HttpError && error.statusCode === 401;
+      if (refused && (await this.#key.replace(key)) !== null) return this.#sendKeyed(request);
+      throw error;
+    }
+  }
+
+  #sendKeyed(request: HttpRequest): Promise<HttpResponse> {
+    return super.send({ ...request, headers: { ...request.headers, ...this.#key.headers() } });
+  }
+}
+
+export class LiveUpdates {
+  status: LiveStatus = "connecting";
+  #feed: Feed;
+  #onChange: () => void;
+  #connection: HubConnection;
+  #pollTimer: number | undefined;
+  #failedPolls = 0;
+
+  /** `onChange` is called when the status changed or the list was read again. */
+  constructor(api: Api, store: JobStore, feed: Feed, key: FunctionKey, onChange: () => void) {
+    this.#feed = feed;
+    this.#onChange = onChange;
+    this.#connection = new HubConnectionBuilder()
+      .withUrl(`${api.base}/realtime`, { httpClient: new KeyedHttpClient(api, key), withCredentials: false })
+      .withAutomaticReconnect({ nextRetryDelayInMilliseconds: (retry) => backoff(500, retry.previousRetryCount) })
+      .configureLogging(LogLevel.None)
+      .build();
+    this.#connection.on("jobsChanged", (jobs: Job[]) => store.upsert(jobs));
+    this.#connection.onreconnecting(() => this.#down());
+    this.#connection.onreconnected(() => this.#up());
+    this.#connection.onclose(() => {
+      this.#down();
+      this.#connect();
+    });
+  }
+
+  start(): void {
+    void this.refresh();
+    this.#connect();
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && this.status !== "live") void this.refresh();
+    });
+  }
+
+  /** Read the list now. */
+  async refresh(): Promise<void> {
+    const answered = await this.#feed.refresh();
+    this.#failedPolls = answered ? 0 : this.#failedPolls + 1;
+    if (this.status === "polling" || this.status === "offline") this.status = answered ? "polling" : "offline";
+    this.#onChange();
+  }
+
+  #connect(failures = 0): void {
+    this.#connection.start().then(
+      () => this.#up(),
+      () => {
+        this.#down();
+        window.setTimeout(() => this.#connect(failures + 1), backoff(500, failures));
+      },
+    );
+  }
+
+  #up(): void {
+    window.clearTimeout(this.#pollTimer);
+    this.#pollTimer = undefined;
+    this.status = "live";
+    void this.refresh();
+  }
+
+  #down(): void {
+    if (this.#pollTimer !== undefined) return;
+    this.status = this.#feed.error === null ? "polling" : "offline";
+    this.#feed.mark();
+    this.#onChange();
+    this.#poll();
+  }
+
+  #poll(): void {
+    const delay = backoff(POLL_MS, this.#failedPolls);
+    this.#pollTimer = window.setTimeout(async () => {
+      // A page that nobody sees asks for nothing; it catches up when it is looked at again.
+      if (!document.hidden) await this.refresh();
+      if (this.status !== "live") this.#poll();
+    }, delay);
+  }
+}
