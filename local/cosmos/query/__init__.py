@@ -1,0 +1,1 @@
+"""The SQL of Cosmos DB for NoSQL: text -> syntax tree (parser) -> Python closures (expressions) -> pages (reader)."""
