@@ -69,14 +69,15 @@ def holder(port: int) -> str | None:
     if not sys.platform.startswith("linux"):
         return None
     inodes = set(_listening_inodes(port))
-    for process in Path("/proc").glob("[0-9]*"):
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            links = {descriptor.readlink().name for descriptor in (process / "fd").iterdir()}
-            if links & inodes:
-                words = (process / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-                return f"pid {process.name} ({' '.join(words).strip()[:100]})"
+            if descriptor.readlink().name not in inodes:
+                continue
+            process = descriptor.parent.parent
+            words = (process / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
         except OSError:
-            continue  # gone meanwhile, or another user's
+            continue  # closed or gone meanwhile
+        return f"pid {process.name} ({' '.join(words).strip()[:100]})"
     return None
 
 
