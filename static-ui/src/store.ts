@@ -18,7 +18,7 @@ function isLater(next: Job, known: Job): boolean {
   if (a !== b) return a > b;
   if (isTerminal(known.state) !== isTerminal(next.state)) return isTerminal(next.state);
   if (next.attempt !== known.attempt) return next.attempt > known.attempt;
-  return next.progress >= known.progress;
+  return next.progress > known.progress;
 }
 
 /**

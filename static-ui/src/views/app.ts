@@ -70,6 +70,8 @@ export class App extends LiveView {
   #navigate = (): void => {
     this.route = parseRoute(window.location.hash);
     this.services.feed.selected = this.route.jobId;
+    // On a phone the job takes the place of the list, which may have been scrolled far down.
+    if (this.route.jobId !== null && !window.matchMedia(WIDE).matches) window.scrollTo(0, 0);
   };
 }
 

@@ -1,12 +1,23 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { ApiError } from "../api.ts";
 import { duration, exactTime } from "../format.ts";
-import { isTerminal, type Job, type JobResult, type TimelineEntry } from "../model.ts";
+import { isTerminal, type Job, type JobError, type JobResult, type JobState, type TimelineEntry } from "../model.ts";
 import { JOBS_ADDRESS } from "../route.ts";
 import { attemptText, jobMessage, notice, progressBar, stateChip } from "./parts.ts";
 import { LiveView } from "./view.ts";
 import "./copy-button.ts";
 import "./relative-time.ts";
+
+/** What stands in the result's place before there is one, or where there will be none. */
+const NO_RESULT: Record<JobState, string> = {
+  scheduled: "The job waits for its time.",
+  queued: "The job waits in its queue.",
+  running: "The job is running.",
+  retrying: "The job waits for its next attempt.",
+  completed: "",
+  failed: "The job failed.",
+  cancelled: "The job was cancelled.",
+};
 
 /** One job: where it is, what it reported, what came of it. */
 class JobDetail extends LiveView {
@@ -61,37 +72,35 @@ class JobDetail extends LiveView {
       </header>
       ${progressBar(job)}
       <p class="message" aria-live="polite">${jobMessage(job) || nothing}</p>
-      ${this.#renderError(job)} ${this.#renderResult(job)} ${this.#renderTimeline(job)} ${renderFacts(job)}`;
+      ${this.#renderOutcome(job)} ${this.#renderTimeline(job)} ${renderFacts(job)}`;
   }
 
-  #renderError(job: Job): TemplateResult | typeof nothing {
-    if (job.error === null || job.state === "completed") return nothing;
-    return html`<section class="error-box">
-      <h3>${job.state === "failed" ? "Error" : "Last error"} <code>${job.error.code}</code></h3>
-      <p>${job.error.message}</p>
-      <p class="hint">${job.error.retryable ? "Trying again may help." : "Trying again will not help."}</p>
-    </section>`;
-  }
-
-  #renderResult(job: Job): TemplateResult | typeof nothing {
-    if (this.failure !== null) {
-      const retry = html`<button type="button" @click=${() => this.#loadResult(job)}>Try again</button>`;
-      return notice("error", this.failure.message, retry);
+  /** What came of the job: its result, why it failed, or the room for that. */
+  #renderOutcome(job: Job): TemplateResult {
+    if (job.state === "completed") {
+      const text = this.result === null ? null : JSON.stringify(this.result.result, null, 2);
+      return html`<section class="outcome">
+        <h3>Result ${text === null ? nothing : html`<copy-button .text=${text} label="Copy the result"></copy-button>`}</h3>
+        ${text === null ? this.#renderNoResult(job) : html`<pre class="result" tabindex="0" aria-label="Result">${text}</pre>`}
+      </section>`;
     }
-    if (job.state !== "completed") return nothing;
-    if (this.result === null) return html`<p class="placeholder">Loading result…</p>`;
-    const text = JSON.stringify(this.result.result, null, 2);
-    return html`<section>
-      <h3>Result <copy-button .text=${text} label="Copy the result"></copy-button></h3>
-      <pre class="result" tabindex="0" aria-label="Result">${text}</pre>
+    return html`<section class="outcome">
+      <h3>Result</h3>
+      ${job.error === null ? html`<p class="placeholder">${NO_RESULT[job.state]}</p>` : renderError(job, job.error)}
     </section>`;
+  }
+
+  #renderNoResult(job: Job): TemplateResult {
+    if (this.failure === null) return html`<p class="placeholder">Loading result…</p>`;
+    const retry = html`<button type="button" @click=${() => this.#loadResult(job)}>Try again</button>`;
+    return notice("error", this.failure.message, retry);
   }
 
   #renderTimeline(job: Job): TemplateResult {
     const entries = this.result?.timeline ?? this.#seen;
     return html`<section>
       <h3>Timeline</h3>
-      ${entries.length === 0 ? html`<p class="placeholder">Nothing reported yet.</p>` : nothing}
+      ${entries.length === 0 ? html`<p class="timeline-empty">Nothing reported yet.</p>` : nothing}
       <ol class="timeline">
         ${entries.map(
           (entry) => html`<li>
@@ -107,8 +116,9 @@ class JobDetail extends LiveView {
   /** Note what a new version of the job brings, and fetch the result once it has ended. */
   #follow(job: Job): void {
     const last = this.#seen.at(-1);
-    const isNews = job.state === "running" && (last?.progress !== job.progress || last.message !== job.message);
-    if (isNews) this.#seen.push({ at: job.updated_at, progress: job.progress, message: job.message });
+    const isReport = job.state === "running" && (job.progress > 0 || job.message !== "");
+    const isNews = last?.progress !== job.progress || last.message !== job.message;
+    if (isReport && isNews) this.#seen.push({ at: job.updated_at, progress: job.progress, message: job.message });
     if (!isTerminal(job.state)) this.#forgetResult();
     else if (this.#resultOf !== job.updated_at) void this.#loadResult(job);
   }
@@ -145,6 +155,14 @@ class JobDetail extends LiveView {
       if (this.jobId === jobId) this.failure = error;
     }
   }
+}
+
+function renderError(job: Job, error: JobError): TemplateResult {
+  return html`<div class="error-box">
+    <h4>${job.state === "failed" ? "Failed" : "Last attempt failed"}: <code>${error.code}</code></h4>
+    <p>${error.message}</p>
+    <p>${error.retryable ? "Trying again may help." : "Trying again will not help."}</p>
+  </div>`;
 }
 
 function renderFacts(job: Job): TemplateResult {

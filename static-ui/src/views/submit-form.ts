@@ -74,7 +74,7 @@ class SubmitForm extends View {
       ${this.failure === null ? nothing : notice("error", this.failure)}
       <p class="actions">
         <button type="submit" class="primary" ?disabled=${this.busy}>${this.busy ? "Submitting…" : "Submit job"}</button>
-        <button type="button" @click=${() => this.#choose(this.chosen?.name ?? "")}>Reset to example</button>
+        <button type="button" @click=${() => this.#choose(this.chosen?.name ?? "")}>Reset</button>
       </p>
     </form>`;
   }
