@@ -29,6 +29,8 @@ def main(argv: list[str]) -> int:
     key = os.environ.get(_KEY)
     if not key:
         parser.error(f"set the environment variable {_KEY} to the access key, the AccessKey of the connection string.")
+    if options.ping_seconds <= 0:
+        parser.error("--ping-seconds must be more than 0.")
     configure_logging()
 
     async def serve(stop: asyncio.Event) -> None:
