@@ -23,7 +23,7 @@ READ_TIMEOUT = 15.0
 #: A provider's answer may be this long, in bytes.
 MAX_ANSWER = 4 * 1024 * 1024
 
-USER_AGENT = "dtq/0.1 (+https://pypi.org/project/requests)"
+USER_AGENT = "dtq/0.1"
 RETRYABLE_STATUS = frozenset({408, 425, 429})
 
 _local = threading.local()

@@ -44,7 +44,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 async def get_job(services: Services, job_id: str, wait: float = 0, known_etag: str | None = None) -> JobAnswer:
-    """The job, at once or, with `wait`, once it differs from `known_etag` (else from now) or `wait` seconds have passed.
+    """The job, at once or, with `wait`, once it differs from `known_etag` (else from now) or `wait` seconds passed.
 
     Raises JobNotFoundError and UnavailableError.
     """

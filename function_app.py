@@ -1,0 +1,12 @@
+"""Composition root for Azure: checks the settings and registers the blueprints. `func start` loads it."""
+
+import azure.functions as func
+
+from functions import catalogue, health, janitor, jobs, realtime, workers
+from shared.composition import settings
+
+settings()
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+for module in (catalogue, health, janitor, jobs, realtime, workers):
+    app.register_functions(module.blueprint)

@@ -1,0 +1,164 @@
+"""What every HTTP function shares: reading a request strictly, answering in JSON, and errors as problem documents."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import (
+    DtqError,
+    InvalidJsonError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    did_you_mean,
+)
+from shared.service.submit import Trace
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+# W3C Trace Context, section 3.2: version, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Query parameters that are the host's, not ours.
+_HOST_PARAMETERS = frozenset({"code", "clientid"})
+
+_trace: ContextVar[Trace] = ContextVar("trace")
+
+Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+
+def endpoint(function: Endpoint) -> Endpoint:
+    """Answer every error as a problem document (RFC 9457) and put the trace id on every answer."""
+
+    @functools.wraps(function)
+    async def answered(req: func.HttpRequest) -> func.HttpResponse:
+        trace = _trace_of(req)
+        _trace.set(trace)
+        try:
+            response = await function(req)
+        except DtqError as exc:
+            if exc.status >= 500:
+                logger.warning("%s %s: %s (%s)", req.method, _path(req), exc, exc.code)
+            response = _problem_response(exc, trace)
+        except Exception:
+            logger.exception("%s %s: unforeseen error, trace %s", req.method, _path(req), trace.trace_id)
+            unforeseen = DtqError("The error is in the app's log under this trace_id.")
+            response = _problem_response(unforeseen, trace)
+        response.headers["x-trace-id"] = trace.trace_id
+        correlation_id = req.headers.get("x-correlation-id", "")
+        if _CORRELATION_ID.fullmatch(correlation_id):
+            response.headers["x-correlation-id"] = correlation_id
+        return response
+
+    return answered
+
+
+def current_trace() -> Trace:
+    """The trace of the request that is being answered."""
+    return _trace.get()
+
+
+def _trace_of(req: func.HttpRequest) -> Trace:
+    """From the request's traceparent, else its x-correlation-id, else a new one."""
+    traceparent = req.headers.get("traceparent", "")
+    if match := _TRACEPARENT.fullmatch(traceparent):
+        return Trace(match["trace_id"], traceparent)
+    correlation_id = req.headers.get("x-correlation-id", "")
+    if _CORRELATION_ID.fullmatch(correlation_id):
+        return Trace(correlation_id)
+    return Trace(secrets.token_hex(16))
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """An answer in JSON."""
+    return func.HttpResponse(msgspec.json.encode(body), status_code=status, headers=dict(headers or {}), mimetype=JSON)
+
+
+def problem(exc: DtqError, trace_id: str) -> dict[str, Any]:
+    """An error as the members of a problem document."""
+    members: dict[str, Any] = {
+        "type": f"urn:dtq:error:{exc.code}",
+        "title": exc.title,
+        "status": exc.status,
+        "detail": str(exc),
+        "code": exc.code,
+        "trace_id": trace_id,
+        **exc.details,
+    }
+    if exc.errors:
+        members["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in exc.errors]
+    return members
+
+
+def json_body(req: func.HttpRequest, limit: int) -> Any:
+    """The decoded body. Raises UnsupportedMediaTypeError, PayloadTooLargeError and InvalidJsonError."""
+    media_type = req.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != JSON and not media_type.endswith("+json"):
+        given = f"not {media_type}" if media_type else "but no Content-Type was sent"
+        raise UnsupportedMediaTypeError(f"The body must be {JSON}, {given}.")
+    body = req.get_body()
+    if len(body) > limit:
+        raise PayloadTooLargeError(f"The body is {len(body):,} bytes long; at most {limit:,} are taken.")
+    if not body.strip():
+        raise InvalidJsonError("The body is empty; send a JSON object.")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise InvalidJsonError(f"The body is not JSON: {exc}.") from exc
+
+
+def query(req: func.HttpRequest, known: Collection[str]) -> dict[str, str]:
+    """The query parameters. Raises InvalidRequestError for one that the call does not have."""
+    for name in req.params:
+        if name not in known and name not in _HOST_PARAMETERS:
+            detail = f"unknown query parameter.{did_you_mean(name, known)} Known: {', '.join(known) or 'none'}."
+            raise InvalidRequestError(f"{name}: {detail}", errors=[(name, detail)])
+    return {name: value for name, value in req.params.items() if name in known}
+
+
+def number(parameters: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    """A query parameter as a number. Raises InvalidRequestError outside of low..high."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        detail = f"must be a number from {low:g} to {high:g}, not {text!r}."
+        raise InvalidRequestError(f"{name} {detail}", errors=[(name, detail)])
+    return value
+
+
+def choice(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> str | None:
+    """A query parameter that is one of `choices`, or None. Raises InvalidRequestError."""
+    value = parameters.get(name)
+    if value is not None and value not in choices:
+        detail = f"{value!r} is not allowed.{did_you_mean(value, choices)} Allowed: {', '.join(choices)}."
+        raise InvalidRequestError(f"{name}: {detail}", errors=[(name, detail)])
+    return value
+
+
+def _problem_response(exc: DtqError, trace: Trace) -> func.HttpResponse:
+    headers = {"Retry-After": str(exc.retry_after)} if exc.retry_after is not None else {}
+    return func.HttpResponse(
+        msgspec.json.encode(problem(exc, trace.trace_id)), status_code=exc.status, headers=headers, mimetype=PROBLEM
+    )
+
+
+def _path(req: func.HttpRequest) -> str:
+    """The address without its query, which may hold a key."""
+    return str(req.url).split("?")[0]

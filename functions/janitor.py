@@ -1,0 +1,28 @@
+"""The timer that mends what a crash left behind."""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from shared.composition import services
+from shared.service.ports import TransientError
+from shared.service.repair import Repaired, repair
+
+logger = logging.getLogger(__name__)
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("janitor")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=False)
+async def janitor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding needs the parameter
+    """Once a minute: lost messages, dead owners, rows past their time."""
+    try:
+        repaired = await repair(services())
+    except TransientError as exc:
+        logger.warning("the janitor stopped half-way and begins anew in a minute: %s", exc)
+        return
+    if repaired != Repaired():
+        logger.info("the janitor %s", repaired)

@@ -1,0 +1,189 @@
+"""The broker: Service Bus queues, one a priority, and the queue of dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from azure.core.exceptions import AzureError
+from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch, ServiceBusMessageState
+from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+from azure.servicebus.exceptions import (
+    MessageSizeExceededError,
+    MessagingEntityDisabledError,
+    MessagingEntityNotFoundError,
+    ServiceBusAuthenticationError,
+    ServiceBusAuthorizationError,
+    ServiceBusError,
+    ServiceBusQuotaExceededError,
+    ServiceBusServerBusyError,
+)
+
+from shared.azure.credentials import credential
+from shared.config import Connection
+from shared.jobs.model import JobMessage, Priority
+from shared.service.ports import Outgoing, TransientError
+
+logger = logging.getLogger(__name__)
+
+QUEUES = {priority: f"jobs-{priority}" for priority in Priority}
+POISON_QUEUE = "jobs-poison"
+DEAD_QUEUE = "jobs-dead"
+
+#: Longest reason and description of a dead letter, in characters, as the broker's own.
+MAX_REASON = 4096
+
+#: With these the broker has certainly not taken the message.
+_REFUSED = (
+    MessageSizeExceededError,
+    MessagingEntityDisabledError,
+    MessagingEntityNotFoundError,
+    ServiceBusAuthenticationError,
+    ServiceBusAuthorizationError,
+    ServiceBusQuotaExceededError,
+    ServiceBusServerBusyError,
+)
+
+#: How far into a queue the oldest active message is looked for behind scheduled ones.
+_PEEK = 100
+
+
+class ServiceBusJobQueue:
+    """`JobQueue` over azure-servicebus. Client and senders are made at the first call, in the loop that makes it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client: ServiceBusClient | None = None
+        self._senders: dict[str, ServiceBusSender] = {}
+        # The SDK's sender is not safe for tasks that send at once.
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def send(self, outgoing: Sequence[Outgoing]) -> None:
+        """See JobQueue."""
+        by_queue: dict[str, list[ServiceBusMessage]] = {}
+        for each in outgoing:
+            by_queue.setdefault(QUEUES[each.message.job.priority], []).append(_message(each))
+        await asyncio.gather(*(self._send(queue, messages) for queue, messages in by_queue.items()))
+
+    async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
+        """See JobQueue. The id is that of the run: a second one within the duplicate detection window is dropped."""
+        message_id = f"{message.job.job_id}:{message.job.run}:dead"
+        await self._send_dead(msgspec.json.encode(message), message_id, reason, description)
+
+    async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
+        """See JobQueue."""
+        await self._send_dead(body, f"{message_id}:dead"[-128:], reason, description)
+
+    async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
+        """See JobQueue. Peeks, which costs a credit a message and no lock."""
+        ages = await asyncio.gather(*(self._oldest(queue) for queue in QUEUES.values()))
+        return dict(zip(QUEUES, ages, strict=True))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for sender in self._senders.values():
+            await sender.close()
+        if self._client is not None:
+            await self._client.close()
+
+    async def _send_dead(self, body: bytes, message_id: str, reason: str, description: str) -> None:
+        message = ServiceBusMessage(
+            body,
+            message_id=message_id,
+            content_type="application/json",
+            application_properties={
+                "DeadLetterReason": reason[:MAX_REASON],
+                "DeadLetterErrorDescription": description[:MAX_REASON],
+            },
+        )
+        await self._send(DEAD_QUEUE, [message])
+
+    async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
+        lock = self._locks.setdefault(queue, asyncio.Lock())
+        try:
+            async with lock:
+                sender = self._sender(queue)
+                if len(messages) == 1:
+                    await sender.send_messages(messages[0])
+                    return
+                async for batch in _batches(sender, iter(messages)):
+                    await sender.send_messages(batch)
+        except _REFUSED as exc:
+            raise TransientError(f"Service Bus refused the message: {exc}") from exc
+        except (AzureError, ServiceBusError) as exc:
+            raise TransientError(f"Service Bus does not answer: {exc}", unknown_outcome=not _never_sent(exc)) from exc
+
+    async def _oldest(self, queue: str) -> datetime | None:
+        try:
+            async with self._service_bus().get_queue_receiver(queue, prefetch_count=0) as receiver:
+                for message in await receiver.peek_messages(_PEEK):
+                    if message.state is ServiceBusMessageState.ACTIVE:
+                        return message.enqueued_time_utc
+        except (AzureError, ServiceBusError) as exc:
+            raise TransientError(f"Service Bus does not answer: {exc}") from exc
+        return None
+
+    def _sender(self, queue: str) -> ServiceBusSender:
+        if queue not in self._senders:
+            self._senders[queue] = self._service_bus().get_queue_sender(queue)
+        return self._senders[queue]
+
+    def _service_bus(self) -> ServiceBusClient:
+        if self._client is None:
+            connection = self._connection
+            if connection.endpoint:
+                self._client = ServiceBusClient(
+                    connection.endpoint,
+                    credential(connection.client_id),
+                    retry_total=2,
+                    retry_backoff_factor=0.2,
+                    retry_backoff_max=2,
+                )
+            else:
+                self._client = ServiceBusClient.from_connection_string(
+                    connection.connection_string, retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2
+                )
+        return self._client
+
+
+def _message(outgoing: Outgoing) -> ServiceBusMessage:
+    job = outgoing.message.job
+    return ServiceBusMessage(
+        msgspec.json.encode(outgoing.message),
+        message_id=outgoing.message_id,
+        content_type="application/json",
+        subject=job.job_type,
+        correlation_id=job.trace_id,
+        scheduled_enqueue_time_utc=outgoing.due,
+        application_properties={"job_id": job.job_id, "attempt": outgoing.message.attempt},
+    )
+
+
+async def _batches(
+    sender: ServiceBusSender, messages: Iterator[ServiceBusMessage]
+) -> AsyncIterator[ServiceBusMessageBatch]:
+    """As many messages a batch as fit; the SDK says that one does not by a MessageSizeExceededError."""
+    batch = await sender.create_message_batch()
+    for message in messages:
+        try:
+            batch.add_message(message)
+        except MessageSizeExceededError:
+            if not len(batch):
+                raise
+            yield batch
+            batch = await sender.create_message_batch()
+            batch.add_message(message)
+    yield batch
+
+
+def _never_sent(exc: BaseException) -> bool:
+    """Whether the connection was refused, so that nothing can have arrived."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, ConnectionRefusedError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

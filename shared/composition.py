@@ -1,0 +1,68 @@
+"""Where ports meet adapters: the one place that knows which class implements what."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import secrets
+import socket
+from datetime import UTC, datetime
+
+from shared.config import Settings, load_settings
+from shared.handlers import load_job_types
+from shared.jobs.registry import Registry
+from shared.service.ports import Services
+from shared.service.readiness import Readiness
+
+
+@functools.cache
+def registry() -> Registry:
+    """The job types."""
+    return load_job_types()
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    return load_settings(os.environ, registry())
+
+
+@functools.cache
+def services() -> Services:
+    """The services of this process, with their clients, which connect when they are first used."""
+    # The SDKs take most of a cold start: a probe or the catalogue of job types is answered without them.
+    from shared.azure.cosmos import CosmosResultStore  # noqa: PLC0415
+    from shared.azure.servicebus import ServiceBusJobQueue  # noqa: PLC0415
+    from shared.azure.signalr import SignalRNotifier  # noqa: PLC0415
+    from shared.azure.tables import TableStatusStore  # noqa: PLC0415
+
+    configured = settings()
+    return Services(
+        settings=configured,
+        registry=registry(),
+        status=TableStatusStore(configured.tables, utc_now),
+        results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
+        queue=ServiceBusJobQueue(configured.service_bus),
+        notifier=SignalRNotifier(configured.signalr),
+        clock=utc_now,
+        rng=random.SystemRandom(),
+        instance_id=_instance_id(),
+    )
+
+
+@functools.cache
+def readiness() -> Readiness:
+    """The probe of this process."""
+    return Readiness(services())
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def _instance_id() -> str:
+    """Names this process in leases and logs; never the same twice, so that a restart is another owner."""
+    host = os.environ.get("WEBSITE_INSTANCE_ID", socket.gethostname())[:12]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
