@@ -63,12 +63,12 @@ export class Api {
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const key = this.#key.get();
-    const response = await this.#send(method, path, body);
-    if (response.status === 401 && (await this.#key.replace(key)) !== null) {
-      return read<T>(await this.#send(method, path, body));
+    for (;;) {
+      const key = this.#key.get();
+      const response = await this.#send(method, path, body);
+      if (response.status === 401 && (await this.#key.replace(key)) !== null) continue;
+      return read<T>(response);
     }
-    return read<T>(response);
   }
 
   async #send(method: string, path: string, body: unknown): Promise<Response> {
@@ -89,6 +89,6 @@ async function read<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T;
   const isProblem = response.headers.get("content-type")?.includes("json") ?? false;
   const problem = isProblem ? ((await response.json()) as Problem) : {};
-  if (response.status === 401 && problem.detail === undefined) problem.detail = "The API wants a function key.";
+  if (response.status === 401) problem.detail ??= "The API wants a function key. Load the page again to enter one.";
   throw new ApiError(response.status, problem);
 }

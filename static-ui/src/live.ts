@@ -21,6 +21,7 @@ import type { JobStore } from "./store.ts";
 /** connecting: the first try; live: pushes arrive; polling: they do not, the API answers; offline: neither does. */
 export type LiveStatus = "connecting" | "live" | "polling" | "offline";
 
+const FIRST_POLL_MS = 1_000;
 const POLL_MS = 5_000;
 const LONGEST_WAIT_MS = 30_000;
 
@@ -42,18 +43,16 @@ class KeyedHttpClient extends DefaultHttpClient {
 
   override async send(request: HttpRequest): Promise<HttpResponse> {
     if (!request.url?.startsWith(`${this.#api.base}/`)) return super.send(request);
-    const key = this.#key.get();
-    try {
-      return await this.#sendKeyed(request);
-    } catch (error) {
-      const refused = error instanceof HttpError && error.statusCode === 401;
-      if (refused && (await this.#key.replace(key)) !== null) return this.#sendKeyed(request);
-      throw error;
+    for (;;) {
+      const key = this.#key.get();
+      try {
+        return await super.send({ ...request, headers: { ...request.headers, ...this.#key.headers() } });
+      } catch (error) {
+        const refused = error instanceof HttpError && error.statusCode === 401;
+        if (refused && (await this.#key.replace(key)) !== null) continue;
+        throw error;
+      }
     }
-  }
-
-  #sendKeyed(request: HttpRequest): Promise<HttpResponse> {
-    return super.send({ ...request, headers: { ...request.headers, ...this.#key.headers() } });
   }
 }
 
@@ -121,15 +120,14 @@ export class LiveUpdates {
     this.status = this.#feed.error === null ? "polling" : "offline";
     this.#feed.mark();
     this.#onChange();
-    this.#poll();
+    this.#poll(FIRST_POLL_MS);
   }
 
-  #poll(): void {
-    const delay = backoff(POLL_MS, this.#failedPolls);
+  #poll(afterMs: number): void {
     this.#pollTimer = window.setTimeout(async () => {
       // A page that nobody sees asks for nothing; it catches up when it is looked at again.
       if (!document.hidden) await this.refresh();
-      if (this.status !== "live") this.#poll();
-    }, delay);
+      if (this.status !== "live") this.#poll(backoff(POLL_MS, this.#failedPolls));
+    }, afterMs);
   }
 }

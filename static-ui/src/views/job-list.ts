@@ -26,9 +26,10 @@ class JobList extends LiveView {
     const { feed, live } = this.services;
     const jobs = feed.jobs();
     const retry = html`<button type="button" @click=${() => live.refresh()}>Try again</button>`;
+    // Under the table, so that trouble does not push away what is being read.
     return html`
-      ${feed.error === null ? nothing : notice("error", feed.error.message, retry)}
       ${jobs.length > 0 ? this.#renderTable(jobs) : this.#renderEmpty()}
+      ${feed.error === null ? nothing : notice("error", feed.error.message, retry)}
       ${feed.hasOlder
         ? html`<p class="older">
             <button type="button" ?disabled=${this.loadingOlder} @click=${this.#loadOlder}>
@@ -41,8 +42,9 @@ class JobList extends LiveView {
 
   #renderEmpty(): TemplateResult | typeof nothing {
     const { feed } = this.services;
-    if (feed.loaded) return html`<p class="placeholder">No jobs yet. Submit one, and watch it here.</p>`;
-    return feed.error === null ? html`<p class="placeholder">Loading jobs…</p>` : nothing;
+    if (feed.error !== null) return nothing;
+    const text = feed.loaded ? "No jobs yet. Submit one, and watch it here." : "Loading jobs…";
+    return html`<p class="placeholder">${text}</p>`;
   }
 
   #renderTable(jobs: readonly Job[]): TemplateResult {
