@@ -84,7 +84,7 @@ async def _up(directory: Path, options: argparse.Namespace) -> int:
 
     async def hosts() -> Sequence[services.Service]:
         if options.layout == "flex":
-            functions = await list_functions()
+            functions = await list_functions(settings)
             return services.flex_hosts(ports["front"], settings, functions, auth=options.auth)
         return services.shared_hosts(ports["front"], settings, workers=options.workers, auth=options.auth)
 

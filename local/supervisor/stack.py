@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from local.supervisor.child import Child
 from local.supervisor.errors import ServiceGaveUpError
@@ -98,12 +98,15 @@ class Stack:
         self._log.own("stopped")
 
 
-async def list_functions() -> list[Function]:
-    """The app's functions, asked of `python -m local host --list`; raises ServiceGaveUpError when it cannot say."""
+async def list_functions(settings: Mapping[str, str]) -> list[Function]:
+    """The app's functions under `settings`, as `python -m local host --list` tells them.
+
+    Raises ServiceGaveUpError when it cannot.
+    """
     process = await asyncio.create_subprocess_exec(
         *list_command(),
         cwd=ROOT,
-        env=child_environment({}),
+        env=child_environment(settings),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.integration.supervisor.waiting import wait_until
@@ -59,10 +60,18 @@ class RunningStack:
         return [line for line in self.log if line.startswith("ready ")]
 
 
-def local(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m local ARGUMENTS` to its end."""
+def local(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m local ARGUMENTS` to its end, with `env` added to its environment."""
     command = [sys.executable, "-m", "local", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_READY_SECONDS, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=_READY_SECONDS,
+        check=False,
+    )
 
 
 def settings_of(directory: Path) -> dict[str, str]:
