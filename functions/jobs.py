@@ -31,7 +31,7 @@ async def jobs_submit(req: func.HttpRequest) -> func.HttpResponse:
     body = json_body(req, settings().max_payload_bytes + ENVELOPE)
     submitted = await submit(services(), body, current_trace(), _idempotency_key(req))
     view = job_view(submitted.job)
-    headers = {"Location": view["links"]["self"]}
+    headers = {"Location": view.links.self}
     return json_response(view, 202 if submitted.created else 200, headers)
 
 

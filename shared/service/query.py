@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,7 @@ from shared.jobs.model import Job
 from shared.jobs.states import TERMINAL
 from shared.service.ports import JobFilter, Services, TransientError
 from shared.service.submit import TENANT
-from shared.service.view import job_view, result_view, view_etag
+from shared.service.view import JobView, ResultView, job_view, result_view, view_etag
 
 #: Between two looks at a job that somebody waits for, in seconds: short at first, for most jobs are.
 FIRST_LOOK = 0.05
@@ -31,7 +30,7 @@ SLOWEST_LOOK = 1.0
 class JobAnswer(msgspec.Struct, frozen=True):
     """A job as the API answers it."""
 
-    view: dict[str, Any]
+    view: JobView
     etag: str
     finished: bool
 
@@ -39,7 +38,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Part of a listing; `next_page_token` is None at its end."""
 
-    jobs: list[dict[str, Any]]
+    jobs: list[JobView]
     next_page_token: str | None
 
 
@@ -62,7 +61,7 @@ async def get_job(services: Services, job_id: str, wait: float = 0, known_etag: 
 
 async def _look(services: Services, job_id: str) -> JobAnswer:
     view = job_view(await _find(services, job_id))
-    return JobAnswer(view, view_etag(view), view["state"] in TERMINAL)
+    return JobAnswer(view, view_etag(view), view.state in TERMINAL)
 
 
 async def _find(services: Services, job_id: str) -> Job:
@@ -81,7 +80,7 @@ async def _find(services: Services, job_id: str) -> Job:
     return document.job
 
 
-async def get_result(services: Services, job_id: str) -> dict[str, Any]:
+async def get_result(services: Services, job_id: str) -> ResultView:
     """How the job ended. Raises JobNotFoundError, NotFinishedError, ResultExpiredError and UnavailableError."""
     job = await _find(services, job_id)
     if job.state not in TERMINAL:

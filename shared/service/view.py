@@ -3,50 +3,74 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.jobs.model import Job, ResultDocument
+from shared.jobs.model import Attempt, Job, JobError, JobState, Priority, ResultDocument, TimelineEntry
 
 API_BASE = "/api/v1"
 
 
-def job_view(job: Job) -> dict[str, Any]:
-    """The public fields of a job."""
-    return {
-        "job_id": job.job_id,
-        "trace_id": job.trace_id,
-        "tenant": job.tenant,
-        "job_type": job.job_type,
-        "priority": job.priority,
-        "state": job.state,
-        "progress": job.progress,
-        "message": job.message,
-        "attempt": job.attempt,
-        "max_attempts": job.max_attempts,
-        "created_at": job.created_at,
-        "updated_at": job.updated_at,
-        "run_at": job.run_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-        "error": job.error,
-        "tags": job.tags,
-        "links": {"self": f"{API_BASE}/jobs/{job.job_id}", "result": f"{API_BASE}/jobs/{job.job_id}/result"},
-    }
+class Links(msgspec.Struct, frozen=True):
+    """Where the job and its result are read."""
+
+    self: str
+    result: str
 
 
-def result_view(document: ResultDocument) -> dict[str, Any]:
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job: what was asked for and how far it is."""
+
+    job_id: str
+    trace_id: str
+    tenant: str
+    job_type: str
+    priority: Priority
+    state: JobState
+    progress: int
+    message: str
+    attempt: int
+    max_attempts: int
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+    tags: tuple[str, ...]
+    links: Links
+
+
+class ResultView(JobView, frozen=True, kw_only=True):
     """How a job ended: its result or error, its attempts and its timeline, with the job's own fields around them."""
-    return {
-        **job_view(document.job),
-        "payload": document.job.payload,
-        "result": document.result,
-        "attempts": document.job.attempts,
-        "timeline": document.job.timeline,
-    }
+
+    payload: dict[str, Any]
+    result: Any
+    attempts: tuple[Attempt, ...]
+    timeline: tuple[TimelineEntry, ...]
 
 
-def view_etag(view: dict[str, Any]) -> str:
+def job_view(job: Job) -> JobView:
+    """The public fields of a job."""
+    return JobView(**_fields(job))
+
+
+def result_view(document: ResultDocument) -> ResultView:
+    """The public fields of an ended job and how it ended."""
+    job = document.job
+    return ResultView(
+        **_fields(job), payload=job.payload, result=document.result, attempts=job.attempts, timeline=job.timeline
+    )
+
+
+def view_etag(view: JobView) -> str:
     """A strong entity tag of what a caller sees; it changes exactly when the answer does."""
     return f'"{hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:32]}"'
+
+
+def _fields(job: Job) -> dict[str, Any]:
+    fields = {name: getattr(job, name) for name in JobView.__struct_fields__ if name != "links"}
+    here = f"{API_BASE}/jobs/{job.job_id}"
+    return {**fields, "links": Links(here, f"{here}/result")}

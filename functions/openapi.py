@@ -1,0 +1,270 @@
+"""`/api/openapi.json`: the contract of the HTTP API (OpenAPI 3.1), made from the types that the code itself uses."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import azure.functions as func
+import msgspec
+
+from functions.http import PROBLEM, endpoint, json_response, query
+from shared.composition import registry
+from shared.jobs.model import JobState, Priority
+from shared.jobs.registry import Registry
+from shared.service.query import Page
+from shared.service.submit import MAX_BATCH, SubmitRequest
+from shared.service.view import API_BASE, JobView, ResultView
+
+blueprint = func.Blueprint()
+
+VERSION = "0.1.0"
+_REF = "#/components/schemas/{name}"
+
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem document.",
+    "required": ["type", "title", "status", "detail", "code", "trace_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; what a program may rely on."},
+        "trace_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+_JOB_TYPE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "description", "payload_schema", "example", "defaults"],
+    "properties": {
+        "name": {"type": "string"},
+        "description": {"type": "string"},
+        "payload_schema": {"type": "object", "description": "JSON Schema 2020-12."},
+        "example": {"type": "object"},
+        "defaults": {
+            "type": "object",
+            "required": ["priority", "max_retries", "timeout_seconds"],
+            "properties": {
+                "priority": {"$ref": _REF.format(name="Priority")},
+                "max_retries": {"type": "integer"},
+                "timeout_seconds": {"type": "number"},
+            },
+        },
+    },
+}
+
+
+@blueprint.function_name("openapi")
+@blueprint.route("openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@endpoint
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """GET /api/openapi.json"""
+    query(req, ())
+    return json_response(document(registry()))
+
+
+@functools.cache
+def document(job_types: Registry) -> dict[str, Any]:
+    """The whole OpenAPI document."""
+    _, components = msgspec.json.schema_components([SubmitRequest, JobView, ResultView, Page], ref_template=_REF)
+    schemas = {**components, "Problem": _PROBLEM_SCHEMA, "JobType": _JOB_TYPE_SCHEMA, **_payloads(job_types)}
+    # What a request looks like on the wire: the payload of the job type that it names.
+    schemas["SubmitRequest"]["properties"]["payload"] = {
+        "anyOf": [{"$ref": _REF.format(name=f"payload.{job_type.name}")} for job_type in job_types]
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "DTQ", "version": VERSION, "description": "A distributed task queue on Azure Functions."},
+        "servers": [{"url": "/"}],
+        "security": [{"functionKey": []}, {"functionKeyQuery": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+                "functionKeyQuery": {"type": "apiKey", "in": "query", "name": "code"},
+            },
+        },
+    }
+
+
+def _payloads(job_types: Registry) -> dict[str, Any]:
+    schemas: dict[str, Any] = {}
+    for job_type in job_types:
+        (_,), components = msgspec.json.schema_components(
+            [job_type.payload_type], ref_template=_REF.format(name=f"payload.{job_type.name}.{{name}}")
+        )
+        name = job_type.payload_type.__name__
+        schemas[f"payload.{job_type.name}"] = components.pop(name)
+        schemas.update({f"payload.{job_type.name}.{inner}": schema for inner, schema in components.items()})
+    return schemas
+
+
+def _paths() -> dict[str, Any]:
+    job_id = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    request_body = {"required": True, "content": {"application/json": {"schema": _ref("SubmitRequest")}}}
+    batch = {
+        "type": "object",
+        "required": ["jobs"],
+        "properties": {"jobs": {"type": "array", "minItems": 1, "maxItems": MAX_BATCH, "items": _ref("SubmitRequest")}},
+        "additionalProperties": False,
+    }
+    row = {
+        "type": "object",
+        "required": ["index", "status"],
+        "properties": {
+            "index": {"type": "integer"},
+            "status": {"type": "integer"},
+            "job": _ref("JobView"),
+            "problem": _ref("Problem"),
+        },
+    }
+    outcome = {
+        "type": "object",
+        "required": ["accepted", "rejected", "results"],
+        "properties": {
+            "accepted": {"type": "integer"},
+            "rejected": {"type": "integer"},
+            "results": {"type": "array", "items": row},
+        },
+    }
+    text = {"type": "string"}
+    return {
+        f"{API_BASE}/jobs": {
+            "post": {
+                "operationId": "submitJob",
+                "summary": "Submit a job",
+                "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}}],
+                "requestBody": request_body,
+                "responses": {
+                    "202": _answer("Accepted: the job will run", _ref("JobView")),
+                    "200": _answer("The job that this Idempotency-Key made before", _ref("JobView")),
+                    **_problems(400, 401, 409, 413, 415, 422, 503),
+                },
+            },
+            "get": {
+                "operationId": "listJobs",
+                "summary": "List jobs, newest first",
+                "parameters": [
+                    _parameter("state", {**text, "enum": list(JobState)}),
+                    _parameter("job_type", text),
+                    _parameter("priority", {**text, "enum": list(Priority)}),
+                    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+                    _parameter("page_token", text),
+                ],
+                "responses": {"200": _answer("A page of jobs", _ref("Page")), **_problems(401, 422, 503)},
+            },
+        },
+        f"{API_BASE}/jobs/batch": {
+            "post": {
+                "operationId": "submitJobs",
+                "summary": "Submit up to 1,000 jobs; each is accepted or refused on its own",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": batch}}},
+                "responses": {"200": _answer("What became of each", outcome), **_problems(400, 401, 413, 415, 422)},
+            }
+        },
+        f"{API_BASE}/jobs/{{job_id}}": {
+            "get": {
+                "operationId": "getJob",
+                "summary": "Read a job, or wait for its next change",
+                "parameters": [
+                    job_id,
+                    _parameter("wait", {"type": "number", "minimum": 0, "maximum": 30, "default": 0}),
+                    {"name": "If-None-Match", "in": "header", "schema": text},
+                ],
+                "responses": {
+                    "200": _answer("The job", _ref("JobView")),
+                    "304": {"description": "Not changed since the given ETag"},
+                    **_problems(401, 404, 422, 503),
+                },
+            }
+        },
+        f"{API_BASE}/jobs/{{job_id}}/result": {
+            "get": {
+                "operationId": "getResult",
+                "summary": "Read how a job ended",
+                "parameters": [job_id],
+                "responses": {"200": _answer("The result", _ref("ResultView")), **_problems(401, 404, 409, 410, 503)},
+            }
+        },
+        f"{API_BASE}/job-types": {
+            "get": {
+                "operationId": "listJobTypes",
+                "summary": "List what can be submitted",
+                "responses": {
+                    "200": _answer("The job types", _list_of("job_types", _ref("JobType"))),
+                    **_problems(401),
+                },
+            }
+        },
+        f"{API_BASE}/realtime/negotiate": {
+            "post": {
+                "operationId": "negotiateRealtime",
+                "summary": "Where to listen for changes (hub `jobs`, message `jobsChanged`)",
+                "responses": {
+                    "200": _answer(
+                        "Address and token",
+                        {"type": "object", "properties": {"url": text, "accessToken": text}},
+                    ),
+                    **_problems(401, 503),
+                },
+            }
+        },
+        "/api/healthz": {"get": _probe("healthz", "Whether the process answers")},
+        "/api/readyz": {"get": _probe("readyz", "Whether the services that a job needs answer")},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [name], "properties": {name: {"type": "array", "items": item}}}
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": _ref("Problem")}}
+    return {
+        # The host answers 401 itself, before the app, and without a body.
+        str(status): {"description": _MEANING[status], **({} if status == 401 else {"content": content})}
+        for status in statuses
+    }
+
+
+_MEANING = {
+    400: "The body is empty or not JSON",
+    401: "A function key is missing or wrong",
+    404: "No such job",
+    409: "The Idempotency-Key belongs to another request, or the job has not finished",
+    410: "The result has expired",
+    413: "The body or the payload is too large",
+    415: "The body is not declared as JSON",
+    422: "A field or parameter is wrong, or the job type is unknown",
+    503: "A service does not answer; try again after Retry-After",
+}
+
+
+def _probe(operation_id: str, summary: str) -> dict[str, Any]:
+    answers: dict[str, Any] = {"200": {"description": "Yes"}}
+    if operation_id == "readyz":
+        answers["503"] = {"description": "No; the body says which"}
+    return {"operationId": operation_id, "summary": summary, "security": [], "responses": answers}
