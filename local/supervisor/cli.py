@@ -82,11 +82,12 @@ async def _up(directory: Path, options: argparse.Namespace) -> int:
     url = f"http://{LOOPBACK}:{ports['front']}"
     emulators = services.emulators(directory, ports, secrets)
 
-    async def hosts() -> Sequence[services.Service]:
+    hosts = services.Hosts(ports["front"], settings, directory / "host", options.auth)
+
+    async def make_hosts() -> Sequence[services.Service]:
         if options.layout == "flex":
-            functions = await list_functions(settings)
-            return services.flex_hosts(ports["front"], settings, functions, auth=options.auth)
-        return services.shared_hosts(ports["front"], settings, workers=options.workers, auth=options.auth)
+            return hosts.flex(await list_functions(settings))
+        return hosts.shared(options.workers)
 
     log = Log()
     if leftovers:
@@ -103,7 +104,7 @@ async def _up(directory: Path, options: argparse.Namespace) -> int:
         sys.stdout.flush()
 
     try:
-        return await stack.run(emulators, hosts, announce)
+        return await stack.run(emulators, make_hosts, announce)
     finally:
         state.remove()
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.process import PARENT_PID
 from local.supervisor.errors import StackError
 from local.supervisor.ports import LOOPBACK
 from local.supervisor.settings import STORAGE_ACCOUNT
 
 ROOT = Path(__file__).resolve().parents[2]
 _AZURITE = ROOT / "local/azurite/node_modules/azurite/dist/src/table/main.js"
+_QUEUE_TRIGGER = "serviceBusTrigger"
 PAGE = ROOT / "static-ui/dist"
 
 
@@ -81,42 +83,49 @@ def _azurite(location: Path, port: int, key: str) -> Service:
     )
 
 
-def shared_hosts(port: int, settings: Mapping[str, str], *, workers: int, auth: bool) -> list[Service]:
-    """One host for HTTP and timers, and `workers` more that each serve every queue."""
-    front = _host("front", settings, "--group", "http", "--group", "timer", *_front_options(port, auth=auth))
-    names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
-    return [front, *(_host(name, settings, "--group", "servicebus", "--port", "0") for name in names)]
+@dataclass(frozen=True)
+class Hosts:
+    """Makes the Functions hosts: all run the same app under the same settings, each a part of its functions."""
 
+    #: Of the page and the API.
+    port: int
+    settings: Mapping[str, str] = field(repr=False)
+    #: Where hosts keep what Azure keeps in the storage account: timer status and function keys.
+    state: Path
+    auth: bool
 
-def flex_hosts(port: int, settings: Mapping[str, str], functions: list[Function], *, auth: bool) -> list[Service]:
-    """A host for each function group, as Flex Consumption scales them: HTTP, timers, and each queue's function."""
-    hosts = [
-        _host("http", settings, "--group", "http", *_front_options(port, auth=auth)),
-        _host("timer", settings, "--group", "timer", "--port", "0"),
-    ]
-    for function in functions:
-        if function.trigger == "servicebus":
-            hosts.append(_host(function.name, settings, "--group", f"function:{function.name}", "--port", "0"))
-    return hosts
+    def shared(self, workers: int) -> list[Service]:
+        """One host for HTTP and timers, and `workers` more that each serve every queue."""
+        names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
+        return [self._front("front", "http", "timer"), *(self._host(name, "servicebus") for name in names)]
+
+    def flex(self, functions: Sequence[Function]) -> list[Service]:
+        """A host for each function group, as Flex Consumption scales them: HTTP, timers, each queue's function."""
+        queues = [function.name for function in functions if function.trigger == _QUEUE_TRIGGER]
+        return [
+            self._front("http", "http"),
+            self._host("timer", "timer"),
+            *(self._host(name, f"function:{name}") for name in queues),
+        ]
+
+    def _front(self, name: str, *groups: str) -> Service:
+        page = ("--static", str(PAGE)) if PAGE.is_dir() else ()
+        return self._host(name, *groups, port=self.port, options=(*page, *(("--auth",) if self.auth else ())))
+
+    def _host(self, name: str, *groups: str, port: int = 0, options: Sequence[str] = ()) -> Service:
+        selected = [word for group in groups for word in ("--group", group)]
+        where = ("--app", str(ROOT), "--port", str(port), "--state", str(self.state))
+        return Service(name, _local("host", *where, *selected, *options), self.settings, is_host=True)
 
 
 def list_command() -> tuple[str, ...]:
-    """Prints the app's functions as JSON rows."""
+    """Prints the app's functions as a JSON array of objects with name and trigger."""
     return _local("host", "--app", str(ROOT), "--list")
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, with what a Python service needs to log at once, to die with us, and `extra`."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "LOCAL_PARENT_PID": str(os.getpid()), **extra}
-
-
-def _front_options(port: int, *, auth: bool) -> tuple[str, ...]:
-    page = ("--static", str(PAGE)) if PAGE.is_dir() else ()
-    return ("--port", str(port), *page, *(("--auth",) if auth else ()))
-
-
-def _host(name: str, settings: Mapping[str, str], *options: str) -> Service:
-    return Service(name, _local("host", "--app", str(ROOT), *options), settings, is_host=True)
+    """This process's environment, what makes a Python service stop when this process dies, and `extra`."""
+    return {**os.environ, PARENT_PID: str(os.getpid()), **extra}
 
 
 def _local(*words: str) -> tuple[str, ...]:

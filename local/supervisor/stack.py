@@ -121,5 +121,4 @@ async def list_functions(settings: Mapping[str, str]) -> list[Function]:
             process.kill()
     if process.returncode != 0:
         raise ServiceGaveUpError(f"the function app cannot be listed:\n{errors.decode(errors='replace').rstrip()}")
-    rows = [json.loads(line) for line in output.splitlines() if line.strip()]
-    return [Function(str(row["name"]), str(row["trigger"])) for row in rows]
+    return [Function(str(row["name"]), str(row["trigger"])) for row in json.loads(output)]

@@ -207,8 +207,7 @@ def test_after_a_kill_of_every_process_the_same_data_starts_again(
 def test_layout_flex_gives_every_function_group_a_host(start: Callable[..., RunningStack], directory: Path) -> None:
     stack = start("--layout", "flex")
     listing = local("host", "--app", str(ROOT), "--list", env=settings_of(directory))
-    rows = [json.loads(line) for line in listing.stdout.splitlines()]
-    queue_functions = {row["name"] for row in rows if row["trigger"] == "servicebus"}
+    queue_functions = {row["name"] for row in json.loads(listing.stdout) if row["trigger"] == "serviceBusTrigger"}
     assert len(queue_functions) >= 4, listing.stderr
     emulators = {"servicebus", "cosmos", "signalr", "azurite", "sandbox"}
     assert stack.processes.keys() == emulators | {"http", "timer"} | queue_functions
