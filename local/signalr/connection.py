@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import deque
 
 from aiohttp import WSMsgType, web
@@ -14,6 +15,8 @@ from local.signalr import protocol
 MAX_PENDING = 4 << 20
 #: Bytes of waiting records that share a frame.
 _FRAME = 64 << 10
+#: Bytes that the kernel may hold for one client: left to itself it takes as much again as `MAX_PENDING`.
+_SEND_BUFFER = 256 << 10
 
 
 class Connection:
@@ -24,17 +27,19 @@ class Connection:
         connection_id: str,
         user: str | None,
         transport: asyncio.Transport | None,
-        socket: web.WebSocketResponse,
+        websocket: web.WebSocketResponse,
     ) -> None:
         self.id = connection_id
         self.user = user
         self.groups: set[str] = set()
         self._transport = transport
-        self._socket = socket
+        self._websocket = websocket
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._awake = asyncio.Event()
         self.closing = False
+        if transport is not None:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
     def send(self, record: bytes) -> None:
         """Queue a record; cut the client off when its queue would outgrow `MAX_PENDING`."""
@@ -67,8 +72,8 @@ class Connection:
                     self.send(protocol.PING)
                 self._awake.clear()
                 while self._pending:
-                    await self._socket.send_frame(self._take_frame(), WSMsgType.TEXT)
-            await self._socket.close()
+                    await self._websocket.send_frame(self._take_frame(), WSMsgType.TEXT)
+            await self._websocket.close()
 
     def _take_frame(self) -> bytes:
         frame = [self._pending.popleft()]

@@ -197,6 +197,7 @@ def test_pages_of_this_machine_may_negotiate(rest: Rest, origin: str) -> None:
     for answer in (preflight, negotiated, refused):
         assert answer.headers["Access-Control-Allow-Origin"] == origin
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert answer.headers["Vary"] == "Origin"
 
 
 @pytest.mark.parametrize("origin", ["https://example.com", "http://localhost.example.com", "null"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,8 +22,8 @@ HANDSHAKE = json.dumps({"protocol": "json", "version": 1}) + END
 class RawClient:
     """A WebSocket to the service, record by record."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, connection_id: str | None) -> None:
-        self.socket = socket
+    def __init__(self, opened: aiohttp.ClientWebSocketResponse, connection_id: str | None) -> None:
+        self.socket = opened
         self.id = connection_id
         self._records: list[dict[str, Any]] = []
 
@@ -65,14 +66,13 @@ async def raw(
     user: str | None = None,
     *,
     first: str = HANDSHAKE,
-    token: str | None = None,
 ) -> RawClient:
     """A client that negotiated, connected and sent `first`."""
     negotiated = await negotiate(http, rest, user)
-    query = {"hub": HUB, "id": negotiated["connectionToken"], "access_token": token or rest.client_token(user)}
-    socket = await http.ws_connect(f"{rest.url}/client/", params=query, max_msg_size=0)
-    await socket.send_str(first)
-    return RawClient(socket, negotiated["connectionId"])
+    query = {"hub": HUB, "id": negotiated["connectionToken"], "access_token": rest.client_token(user)}
+    opened = await http.ws_connect(f"{rest.url}/client/", params=query, max_msg_size=0)
+    await opened.send_str(first)
+    return RawClient(opened, negotiated["connectionId"])
 
 
 async def test_negotiation_offers_text_over_websockets_and_a_secret_token(
@@ -106,9 +106,9 @@ async def test_a_connection_token_is_good_for_one_connection(http: aiohttp.Clien
 
 async def test_a_client_may_skip_the_negotiation(http: aiohttp.ClientSession, rest: Rest) -> None:
     query = {"hub": HUB, "access_token": rest.client_token("dave")}
-    socket = await http.ws_connect(f"{rest.url}/client/", params=query)
-    await socket.send_str(HANDSHAKE)
-    client = RawClient(socket, None)
+    opened = await http.ws_connect(f"{rest.url}/client/", params=query)
+    await opened.send_str(HANDSHAKE)
+    client = RawClient(opened, None)
     assert await client.next() == {}
     assert rest.exists("/users/dave")
 
@@ -190,6 +190,27 @@ async def test_fan_out_reaches_everybody_in_order(http: aiohttp.ClientSession, r
     assert await asyncio.gather(*readers) == [list(range(30))] * 100
 
 
+async def test_what_queues_up_for_a_late_reader_keeps_its_order_and_shares_frames(rest: Rest) -> None:
+    def small_window(address: aiohttp.AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        return made
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=small_window)) as http:
+        late = await raw(http, rest, "nina")
+        assert await late.next() == {}
+        for number in range(150):  # 3 MB that fill the socket, then a hundred that wait behind them
+            await asyncio.to_thread(rest.send, "/users/nina", number, "x" * (60_000 if number < 50 else 10))
+        numbers: list[int] = []
+        frames = 0
+        while len(numbers) < 150:
+            frame = await late.socket.receive_str(timeout=10)
+            numbers += [json.loads(record)["arguments"][0] for record in frame.split(END)[:-1]]
+            frames += 1
+        assert numbers == list(range(150))
+        assert frames < 100
+
+
 async def test_a_client_that_does_not_read_is_cut_off_and_holds_up_nobody(
     http: aiohttp.ClientSession, rest: Rest
 ) -> None:
@@ -206,12 +227,10 @@ async def test_a_client_that_does_not_read_is_cut_off_and_holds_up_nobody(
 
 
 async def test_a_generated_token_connects_its_user(http: aiohttp.ClientSession, rest: Rest) -> None:
-    answer = rest.call("POST", f"/api/hubs/{HUB}/:generateToken", userId="frank", minutesToExpire=5)
-    client = await raw(http, rest, token=answer.json()["token"])
+    generated = rest.call("POST", f"/api/hubs/{HUB}/:generateToken", userId="frank", minutesToExpire=5).json()
+    query = {"hub": HUB, "access_token": generated["token"]}
+    client = RawClient(await http.ws_connect(f"{rest.url}/client/", params=query), None)
+    await client.socket.send_str(HANDSHAKE)
     assert await client.next() == {}
-    query = {"hub": HUB, "access_token": answer.json()["token"]}
-    socket = await http.ws_connect(f"{rest.url}/client/", params=query)
-    await socket.send_str(HANDSHAKE)
-    assert await RawClient(socket, None).next() == {}
-    rest.call("POST", f"/api/v1/hubs/{HUB}/users/frank", {"target": TARGET, "arguments": ["hi"]})
-    assert (await socket.receive_str(timeout=5)).startswith('{"type":1')
+    rest.send("/users/frank", "hi")
+    assert await client.next() == {"type": 1, "target": TARGET, "arguments": ["hi"]}
