@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from math import inf
 from typing import Any
 
 from local.servicebus import config
@@ -29,6 +30,8 @@ class Broker:
         self.wake: Callable[[], None] = lambda: None
         #: Told the queue whose status changed or which was deleted, so that its links can be closed.
         self.on_closed: Callable[[Queue], None] = lambda _queue: None
+        #: When `turn` has something to do even if nobody asks; too early where a lock has been settled since.
+        self.next_alarm = inf
         self._store = store
         self._queues: dict[str, Queue] = {}
         self._touched: dict[Queue, None] = {}
@@ -94,10 +97,10 @@ class Broker:
         """Delete a queue with all its messages. Raises EntityNotFoundError."""
         queue = self.get(name)
         del self._queues[name.lower()]
-        assert queue.dead_letters is not None
-        self._store.delete_queue(queue.key, queue.dead_letters.key)
-        self.on_closed(queue)
-        self.on_closed(queue.dead_letters)
+        parts = [part for part in (queue, queue.dead_letters) if part is not None]
+        self._store.delete_queue([part.key for part in parts])
+        for part in parts:
+            self.on_closed(part)
 
     def _check_forwarding(self, name: str, properties: QueueProperties) -> None:
         known = {key: queue.properties for key, queue in self._queues.items()}
@@ -113,8 +116,8 @@ class Broker:
 
     def _save(self, queue: Queue, properties: QueueProperties) -> None:
         queue.properties = properties
-        assert queue.dead_letters is not None
-        queue.dead_letters.properties = _of_dead_letters(properties)
+        if queue.dead_letters is not None:
+            queue.dead_letters.properties = _of_dead_letters(properties)
         queue.updated_at = self.clock()
         self._store.save_queue(QueueRow(queue.key, queue.name, asdict(properties), queue.created_at, queue.updated_at))
 
@@ -146,8 +149,8 @@ class Broker:
     def turn(self) -> None:
         """Do what is due, make it durable, then tell. Raises sqlite3.Error; the process must stop then."""
         now = self.clock()
-        for queue in self._all():
-            queue.ring(now)
+        if now >= self.next_alarm:
+            self._ring(now)
         assigned = []
         while self._touched:  # a dispatch may move expired messages to another queue and so touch that one
             queue, _ = self._touched.popitem()
@@ -159,9 +162,14 @@ class Broker:
         for call, arguments in calls:
             call(*arguments)
 
-    def next_alarm(self) -> float | None:
-        """When `turn` has something to do even if nobody asks."""
-        return min((when for queue in self._all() if (when := queue.next_alarm()) is not None), default=None)
+    def set_alarm(self, when: float) -> None:
+        """A queue has something to do then."""
+        self.next_alarm = min(self.next_alarm, when)
+
+    def _ring(self, now: float) -> None:
+        for queue in self._all():
+            queue.ring(now)
+        self.next_alarm = min((when for queue in self._all() if (when := queue.next_alarm()) is not None), default=inf)
 
     def _all(self) -> Iterator[Queue]:
         for queue in list(self._queues.values()):

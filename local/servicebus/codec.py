@@ -148,6 +148,8 @@ def _list(*, small: bool) -> Reader:
 def _map(*, small: bool) -> Reader:
     def read(data: bytes, position: int) -> tuple[Any, int]:
         position, count = _compound(data, position, small=small)
+        if count % 2:
+            raise DecodeError(f"the map before byte {position} has a key without a value")
         pairs = {}
         for _ in range(count // 2):
             key, position = _READERS[data[position]](data, position + 1)

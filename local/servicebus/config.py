@@ -172,10 +172,10 @@ def load(path: Path) -> dict[str, QueueProperties]:
         name = str(definition.get("Name", ""))
         try:
             check_name(name)
-            if name.lower() in {known.lower() for known in queues}:
-                raise ConfigError("is defined twice")
             queues[name] = parse_properties(definition.get("Properties", {}))
         except ConfigError as error:
             raise ConfigError(f"{path}: queue {name!r}: {error}") from error
+    if len({name.lower() for name in queues}) < len(definitions):
+        raise ConfigError(f"{path} defines a queue twice; their names do not tell letter case apart")
     check_forwarding({name.lower(): properties for name, properties in queues.items()})
     return queues

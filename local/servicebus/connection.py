@@ -1,4 +1,4 @@
-"""One AMQP connection: its handshake, frames and sessions. Whatever a client sends wrong ends its own connection only.
+"""One AMQP connection: its handshake and frames. Whatever a client sends wrong ends its own connection only.
 
 Source: OASIS AMQP 1.0 part 2, "Transport", and part 5, "Security".
 """
@@ -7,278 +7,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from local.servicebus import codec, frames
 from local.servicebus.broker import Broker
-from local.servicebus.cbs import Claims, entity_path
-from local.servicebus.errors import (
-    BrokerError,
-    EntityNotFoundError,
-    NotAllowedError,
-    NotSupportedError,
-)
-from local.servicebus.links import (
-    MAX_MESSAGE_BYTES,
-    Incoming,
-    Link,
-    ManagementRequests,
-    Outgoing,
-    QueueReceiver,
-    QueueSender,
-    TokenRequests,
-)
-from local.servicebus.queue import DEAD_LETTER_SUFFIX, Outcome, Queue
+from local.servicebus.cbs import Claims
+from local.servicebus.errors import BrokerError
+from local.servicebus.links import Incoming, ManagementRequests
+from local.servicebus.queue import Queue
+from local.servicebus.session import WINDOW, AmqpSession
+from local.servicebus.turns import Turns
 
 logger = logging.getLogger(__name__)
 
-_MANAGEMENT_SUFFIX = "/$management"
-_CBS = "$cbs"
-_WINDOW = 5000
 _CHANNEL_MAX = 255
 _HANDLE_MAX = 255
 _UINT32 = 1 << 32
 #: Bytes waiting for a slow client after which no further message is assigned to it.
 _WRITE_BUFFER_BYTES = 1024 * 1024
-_SESSION_FILTER = "com.microsoft:session-filter"
-
-
-class AmqpSession:
-    """One session: its links, windows and the deliveries that its receivers have not settled."""
-
-    def __init__(self, connection: AmqpConnection, channel: int, begin: list[Any]) -> None:
-        self.channel = channel
-        self.links: dict[int, Link] = {}
-        self._connection = connection
-        self._broker = connection.broker
-        self._next_incoming_id = begin[1] or 0
-        self._incoming_left = _WINDOW
-        self._next_outgoing_id = 0
-        self._peer_window = begin[2] or 0
-        self._held_back: deque[bytes] = deque()  # transfer frames that wait for the peer's window
-        self._next_delivery_id = 0
-        self._unsettled: dict[int, tuple[Queue, bytes]] = {}
-
-    # What links use --------------------------------------------------------------------------------------------------
-
-    def send_flow(self, fields: list[bytes]) -> None:
-        self._incoming_left = _WINDOW
-        windows = [self._next_incoming_id, _WINDOW, self._next_outgoing_id, _WINDOW]
-        self._send(frames.frame(self.channel, frames.FLOW, [*map(codec.uint, windows), *fields]))
-
-    def send_message(self, handle: int, tag: bytes, message: bytes, *, settled: bool) -> int:
-        delivery_id = self._next_delivery_id
-        self._next_delivery_id = (delivery_id + 1) % _UINT32
-        parts = frames.transfers(
-            self.channel,
-            handle=handle,
-            delivery_id=delivery_id,
-            tag=tag,
-            settled=settled,
-            message=message,
-            max_frame=self._connection.peer_max_frame,
-        )
-        self._held_back.extend(parts)
-        self._send_held_back()
-        return delivery_id
-
-    def settle_incoming(self, delivery_id: int, state: bytes) -> None:
-        self._send(frames.disposition(self.channel, from_receiver=True, delivery_id=delivery_id, state=state))
-
-    def remember(self, delivery_id: int, queue: Queue, token: bytes) -> None:
-        self._unsettled[delivery_id] = (queue, token)
-
-    def reply_link(self, node: str, reply_to: str | None) -> Outgoing | None:
-        links = [link for link in self.links.values() if isinstance(link, Outgoing)]
-        for link in links:
-            if reply_to is not None and link.reply_address == reply_to:
-                return link
-        return next((link for link in links if link.address.lower() == node.lower()), None)
-
-    def detach_with(self, link: Link, error: BrokerError) -> None:
-        if self._forget(link.handle) is not None:
-            self._send(frames.detach(self.channel, link.handle, frames.error_of(error.condition, str(error))))
-
-    def is_congested(self) -> bool:
-        return bool(self._held_back) or self._connection.is_congested
-
-    # Frames ----------------------------------------------------------------------------------------------------------
-
-    def attach(self, body: bytes, fields: list[Any]) -> None:
-        name, handle, client_receives = fields[0], fields[1], fields[2]
-        source, target = _attach_termini(body)
-        try:
-            link = self._open_link(fields)
-        except BrokerError as error:
-            logger.info("refused a link to %s: %s", _address(fields[5 if client_receives else 6]), error)
-            # Null termini first, as AMQP 2.6.3 asks: the SDK takes anything else for a link that is open.
-            self._send_attach(name, handle, client_receives, codec.NULL, codec.NULL, fields)
-            self._send(frames.detach(self.channel, handle, frames.error_of(error.condition, str(error))))
-            return
-        self.links[handle] = link
-        self._send_attach(name, handle, client_receives, source, target, fields)
-        if isinstance(link, Incoming):
-            link.grant_credit()
-
-    def flow(self, fields: list[Any]) -> None:
-        next_incoming, window, handle = fields[0], fields[1], fields[4]
-        sent = (self._next_outgoing_id - (next_incoming or 0)) % _UINT32
-        self._peer_window = (window or 0) - sent
-        self._send_held_back()
-        link = self.links.get(handle) if handle is not None else None
-        if isinstance(link, Outgoing):
-            link.flow(fields)
-        elif link is None and fields[9] is True:  # echo, for the session
-            self.send_flow([])
-        self.resume()
-
-    def transfer(self, fields: list[Any], payload: bytes) -> None:
-        self._next_incoming_id = (self._next_incoming_id + 1) % _UINT32
-        self._incoming_left -= 1
-        if self._incoming_left <= _WINDOW // 2:
-            self.send_flow([])
-        link = self.links.get(fields[0])
-        if isinstance(link, Incoming):  # else it was detached while the client was sending
-            link.transfer(fields, payload)
-
-    def disposition(self, fields: list[Any]) -> None:
-        from_receiver, first, last, settled, state = fields[:5]
-        if from_receiver is not True:
-            return  # the client settles what it sent, which was settled here with its outcome
-        last = first if last is None else last
-        if last - first > len(self._unsettled):
-            ids = [number for number in self._unsettled if first <= number <= last]
-        else:
-            ids = list(range(first, last + 1))
-        for delivery_id in ids:
-            self._settle(delivery_id, state, settled=settled is True)
-
-    def detach(self, fields: list[Any]) -> None:
-        if self._forget(fields[0]) is not None:
-            self._send(frames.detach(self.channel, fields[0]))
-
-    def end(self) -> None:
-        for handle in list(self.links):
-            self._forget(handle)
-
-    def resume(self) -> None:
-        """Receivers that stopped because the client was slow may go on."""
-        if not self.is_congested():
-            for link in self.links.values():
-                if isinstance(link, QueueReceiver):
-                    link.resume()
-
-    # Inside ----------------------------------------------------------------------------------------------------------
-
-    def _send(self, frame: bytes) -> None:
-        self._connection.send(frame)
-
-    def _send_held_back(self) -> None:
-        while self._held_back and self._peer_window > 0:
-            self._peer_window -= 1
-            self._next_outgoing_id = (self._next_outgoing_id + 1) % _UINT32
-            self._send(self._held_back.popleft())
-
-    def _forget(self, handle: int) -> Link | None:
-        link = self.links.pop(handle, None)
-        if link is not None:
-            link.is_attached = False
-        return link
-
-    def _settle(self, delivery_id: int, state: Any, *, settled: bool) -> None:
-        """Apply a receiver's decision and, once it is durable, echo it: the SDK compares that with what it asked."""
-        found = self._unsettled.pop(delivery_id, None)
-        if found is None:
-            return
-        queue, token = found
-        echo = frames.ACCEPTED_STATE
-        try:
-            outcome, reason, description, echo = _decision(state)
-            queue.settle(token, outcome, self._broker.clock(), reason, description)
-        except BrokerError as error:
-            echo = frames.rejected(error.condition, str(error))
-        self._broker.after_commit(self._echo, delivery_id, None if settled else echo)
-
-    def _echo(self, delivery_id: int, state: bytes | None) -> None:
-        if state is not None:
-            self._send(frames.disposition(self.channel, from_receiver=False, delivery_id=delivery_id, state=state))
-
-    def _send_attach(  # noqa: PLR0913, PLR0917 if enabled: the frame's own fields
-        self, name: str, handle: int, client_receives: bool, source: bytes, target: bytes, fields: list[Any]
-    ) -> None:
-        reply = [
-            codec.string(name),
-            codec.uint(handle),
-            codec.boolean(not client_receives),
-            codec.ubyte(fields[3]),
-            codec.ubyte(fields[4]),
-            source,
-            target,
-            codec.NULL,
-            codec.NULL,
-            codec.uint(0) if client_receives else codec.NULL,
-            codec.ulong(MAX_MESSAGE_BYTES),
-            codec.NULL,
-            codec.NULL,
-            codec.map_of([codec.symbol("com.microsoft:max-message-batch-size"), codec.ulong(MAX_MESSAGE_BYTES)]),
-        ]
-        self._send(frames.frame(self.channel, frames.ATTACH, reply))
-
-    def _open_link(self, fields: list[Any]) -> Link:
-        """The link that an attach asks for. Raises BrokerError where it is refused."""
-        name, handle, client_receives = fields[0], fields[1], fields[2]
-        source, target = fields[5], fields[6]
-        if handle in self.links:
-            raise NotAllowedError(f"The handle {handle} is in use by another link.")
-        address = _address(source if client_receives else target)
-        low = entity_path(address)
-        if low == _CBS:
-            if client_receives:
-                return Outgoing(self, name, handle, address, _address(target))
-            return TokenRequests(self, name, handle, address, self._broker, self._connection.claims)
-        self._connection.claims.check(address, self._broker.clock())
-        if "/subscriptions/" in low:
-            raise NotSupportedError(f"'{address}' is a subscription: this emulator has queues only.")
-        queue = self._broker.get(low.removesuffix(_MANAGEMENT_SUFFIX))
-        if low.endswith(_MANAGEMENT_SUFFIX):
-            if client_receives:
-                return Outgoing(self, name, handle, address, _address(target))
-            return ManagementRequests(self, name, handle, address, self._broker, queue)
-        if client_receives:
-            return self._open_receiver(fields, address, queue)
-        queue.check_can_send()
-        if low.endswith(DEAD_LETTER_SUFFIX):
-            raise NotAllowedError(f"'{address}' is a dead-letter queue: nothing can be sent to it.")
-        return QueueSender(self, name, handle, address, self._broker, queue)
-
-    def _open_receiver(self, fields: list[Any], address: str, queue: Queue) -> Link:
-        if _SESSION_FILTER in _filters(fields[5]):
-            raise NotAllowedError(
-                f"'{address}' does not require sessions: a session receiver cannot be created. Receive without one."
-            )
-        if queue.properties.forward_to:
-            raise NotAllowedError(
-                f"'{address}' forwards its messages to '{queue.properties.forward_to}': receive there."
-            )
-        queue.check_can_receive()
-        deletes = fields[3] == 1  # the sender, this side, settles what it sends
-        return QueueReceiver(self, fields[0], fields[1], address, self._broker, queue, receives_and_deletes=deletes)
 
 
 class AmqpConnection(asyncio.Protocol):
     """The protocol of one client's socket, once its first bytes have shown that it speaks AMQP."""
 
-    def __init__(self, broker: Broker, key: str, connections: set[AmqpConnection]) -> None:
+    _transport: asyncio.Transport
+
+    def __init__(self, broker: Broker, turns: Turns, key: str, connections: set[AmqpConnection]) -> None:
         """`connections` is where this one registers itself as long as it lives."""
         self.broker = broker
         self.claims = Claims(key)
         self.is_congested = False
         self.peer_max_frame = frames.MIN_FRAME_BYTES
         self.sessions: dict[int, AmqpSession] = {}
+        self._turns = turns
         self._connections = connections
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
         self._received = b""
         self._unsent: list[bytes] = []
         self._header_expected = True
@@ -288,9 +50,8 @@ class AmqpConnection(asyncio.Protocol):
     # asyncio ---------------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -301,11 +62,11 @@ class AmqpConnection(asyncio.Protocol):
         except codec.DecodeError as error:
             logger.warning("closed a connection whose client sent something malformed: %s", error)
             self._close(frames.error_of("amqp:decode-error", str(error)))
-        except Exception as error:  # noqa: BLE001 - one client's trouble must not become another's
+        except Exception as error:
             logger.exception("closed a connection after an internal error")
             self._close(frames.error_of("amqp:internal-error", repr(error)))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._is_closed = True
         self._connections.discard(self)
         if self._heartbeat is not None:
@@ -325,9 +86,9 @@ class AmqpConnection(asyncio.Protocol):
     # Out -------------------------------------------------------------------------------------------------------------
 
     def send(self, frame: bytes) -> None:
-        """Send a frame together with all others of this turn of the event loop."""
+        """Send a frame at the end of the broker's turn, together with all others of this connection."""
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            self._turns.write_later(self._flush)
         self._unsent.append(frame)
 
     def detach_links(self, queue: Queue, error: BrokerError, *, senders: bool, receivers: bool) -> None:
@@ -340,43 +101,48 @@ class AmqpConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         data, self._unsent = b"".join(self._unsent), []
-        if self._transport is not None and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._transport.write(data)
 
     def _close(self, error: bytes = codec.NULL) -> None:
         self._is_closed = True
         self.send(frames.close(error))
         self._flush()
-        if self._transport is not None:
-            self._transport.close()
+        self._transport.close()
 
     def _beat(self, interval: float) -> None:
         self.send(frames.EMPTY_FRAME)
-        self._heartbeat = self._loop.call_later(interval, self._beat, interval)
+        self._heartbeat = asyncio.get_running_loop().call_later(interval, self._beat, interval)
 
     # In --------------------------------------------------------------------------------------------------------------
 
     def _consume(self, data: bytes) -> None:
         """Take protocol headers and whole frames from `data` and keep the rest."""
-        while self._header_expected:
-            if len(data) < len(frames.AMQP_HEADER):
-                self._received = data
-                return
-            header, data = data[:8], data[8:]
-            self._greet(header)
-            if self._is_closed:
-                return
         position = 0
-        for channel, start, end in frames.split_frames(data):
+        while not self._is_closed:
+            end = self._take_header(data, position) if self._header_expected else self._take_frame(data, position)
+            if end is None:
+                break
             position = end
-            if end > start:  # else an empty frame: a heartbeat
-                self._frame(channel, data[start:end])
-            if self._is_closed:
-                return
-            if self._header_expected:
-                self._consume(data[position:])
-                return
         self._received = data[position:]
+
+    def _take_header(self, data: bytes, position: int) -> int | None:
+        """Where a protocol header ended; None if it is not there in whole."""
+        end = position + len(frames.AMQP_HEADER)
+        if end > len(data):
+            return None
+        self._greet(data[position:end])
+        return end
+
+    def _take_frame(self, data: bytes, position: int) -> int | None:
+        """Where a frame ended; None if it is not there in whole."""
+        found = frames.find_frame(data, position)
+        if found is None:
+            return None
+        channel, start, end = found
+        if end > start:  # else an empty frame: a heartbeat
+            self._frame(channel, data[start:end])
+        return end
 
     def _greet(self, header: bytes) -> None:
         self._header_expected = False
@@ -398,7 +164,7 @@ class AmqpConnection(asyncio.Protocol):
             self._open(fields)
         elif code == frames.BEGIN:
             self.sessions[channel] = AmqpSession(self, channel, fields)
-            self.send(frames.begin(channel, next_outgoing_id=0, window=_WINDOW, handle_max=_HANDLE_MAX))
+            self.send(frames.begin(channel, next_outgoing_id=0, window=WINDOW, handle_max=_HANDLE_MAX))
         elif code == frames.CLOSE:
             self._close()
         elif (session := self.sessions.get(channel)) is not None:
@@ -427,42 +193,3 @@ class AmqpConnection(asyncio.Protocol):
         idle_timeout = fields[4]
         if idle_timeout:  # ms after which the client takes a silent peer for dead
             self._beat(idle_timeout / 2000)
-
-
-def _attach_termini(body: bytes) -> tuple[bytes, bytes]:
-    """An attach frame's source and target as they came, to be echoed byte for byte."""
-    start = codec.skip(body, 1)  # past the descriptor
-    parts = [*codec.elements(body, start), *[codec.NULL] * 7]
-    return parts[5], parts[6]
-
-
-def _address(terminus: Any) -> str:
-    if not isinstance(terminus, codec.Described) or not terminus.value or terminus.value[0] is None:
-        raise EntityNotFoundError("The link names no address: set its source (to receive) or target (to send).")
-    return str(terminus.value[0])
-
-
-def _filters(source: codec.Described) -> dict[str, Any]:
-    fields = source.value
-    return dict(fields[7] or {}) if len(fields) > 7 else {}
-
-
-def _decision(state: Any) -> tuple[Outcome, str | None, str | None, bytes]:
-    """A delivery state as the queue's outcome, with reason and description of a dead letter, and its echo."""
-    code = state.descriptor if isinstance(state, codec.Described) else None
-    if code == frames.ACCEPTED:
-        return Outcome.COMPLETE, None, None, frames.ACCEPTED_STATE
-    if code == frames.RELEASED:
-        return Outcome.RELEASE, None, None, frames.RELEASED_STATE
-    fields = [*state.value, None, None] if code in {frames.MODIFIED, frames.REJECTED} else []
-    if code == frames.MODIFIED:
-        undeliverable_here = fields[1] is True
-        flags = [codec.boolean(fields[0]), codec.boolean(undeliverable_here)]
-        outcome = Outcome.DEFER if undeliverable_here else Outcome.ABANDON if fields[0] is True else Outcome.RELEASE
-        return outcome, None, None, codec.described(frames.MODIFIED, codec.list_of(flags))
-    if code == frames.REJECTED:
-        error = [*fields[0].value, None, None, None] if fields[0] is not None else [None] * 3
-        info = error[2] or {}
-        echo = codec.described(frames.REJECTED, b"\x45")
-        return Outcome.DEAD_LETTER, info.get("DeadLetterReason"), info.get("DeadLetterErrorDescription"), echo
-    raise NotAllowedError("A delivery can be accepted, released, modified or rejected, nothing else.")

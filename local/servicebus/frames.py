@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 from local.servicebus import codec
@@ -43,18 +42,18 @@ class FramingError(codec.DecodeError):
     """The bytes do not form a frame, or one larger than was agreed."""
 
 
-def split_frames(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Each whole frame in `data` as (channel, start of its body, end). Raises FramingError."""
-    position, size_of_data = 0, len(data)
-    while position + HEADER_BYTES <= size_of_data:
-        size, offset, _, channel = _HEADER.unpack_from(data, position)
-        if not HEADER_BYTES <= size <= MAX_FRAME_BYTES or offset < 2:
-            raise FramingError(f"a frame of {size} bytes; allowed are {HEADER_BYTES} to {MAX_FRAME_BYTES}")
-        end = position + size
-        if end > size_of_data:
-            return
-        yield channel, position + offset * 4, end
-        position = end
+def find_frame(data: bytes, position: int) -> tuple[int, int, int] | None:
+    """The frame at `position` as (channel, start of its body, end); None if it is not there in whole.
+
+    Raises FramingError.
+    """
+    if position + HEADER_BYTES > len(data):
+        return None
+    size, offset, _, channel = _HEADER.unpack_from(data, position)
+    if not HEADER_BYTES <= offset * 4 <= size <= MAX_FRAME_BYTES:
+        raise FramingError(f"a frame of {size} bytes; allowed are {HEADER_BYTES} to {MAX_FRAME_BYTES}")
+    end = position + size
+    return (channel, position + offset * 4, end) if end <= len(data) else None
 
 
 def performative(body: bytes) -> tuple[int, list[Any], int]:

@@ -8,7 +8,7 @@ from local.servicebus import codec, frames, management
 from local.servicebus import message as wire
 from local.servicebus.broker import Broker
 from local.servicebus.cbs import Claims
-from local.servicebus.errors import ArgumentError, BrokerError, MessageTooLargeError, UnauthorizedError
+from local.servicebus.errors import BrokerError, MessageTooLargeError, UnauthorizedError
 from local.servicebus.management import Operations, Request
 from local.servicebus.queue import Queue
 from local.servicebus.store import Message
@@ -137,7 +137,7 @@ class RequestLink(Incoming):
         super().__init__(session, name, handle, address)
         self._broker = broker
 
-    def take(self, message: bytes, message_format: int, delivery_id: int | None) -> None:  # noqa: ARG002: see Incoming
+    def take(self, message: bytes, message_format: int, delivery_id: int | None) -> None:  # noqa: ARG002 - see Incoming
         request = management.parse_request(message)
         reply = self.answer(request)
         if delivery_id is not None:
@@ -175,12 +175,10 @@ class TokenRequests(RequestLink):
 
     def answer(self, request: Request) -> bytes:
         status, description = 202, "Accepted"
+        audience = str(request.properties.get("name", ""))
         try:
-            if request.operation != "put-token":
-                raise ArgumentError(f"$cbs knows no operation '{request.operation}'.")
-            audience = str(request.properties.get("name", ""))
             self._claims.put(str(request.body), audience, self._broker.clock())
-        except (ArgumentError, UnauthorizedError) as error:
+        except UnauthorizedError as error:
             status, description = error.status, str(error)
         properties = [codec.string("status-code"), codec.int32(status)]
         properties += [codec.string("status-description"), codec.string(description)]
@@ -261,7 +259,7 @@ class QueueReceiver(Outgoing):
         self._credit = 0
         self._tell_flow(True)
 
-    def _tell_flow(self, drain: bool) -> None:  # noqa: FBT001 if enabled: the frame's own field
+    def _tell_flow(self, drain: bool) -> None:
         if self.is_attached:
             count, credit = codec.uint(self._delivery_count), codec.uint(self._credit)
             self.session.send_flow([codec.uint(self.handle), count, credit, codec.uint(0), codec.boolean(drain)])

@@ -13,7 +13,8 @@ from local.servicebus import message as wire
 from local.servicebus.broker import Broker
 from local.servicebus.codec import map_of, string, symbol
 from local.servicebus.errors import ArgumentError, BrokerError, NotSupportedError
-from local.servicebus.queue import Outcome, Queue
+from local.servicebus.queue import Queue
+from local.servicebus.states import Outcome
 
 _PREFIX = "com.microsoft:"
 _OUTCOMES = {

@@ -17,6 +17,7 @@ VALUE, FOOTER = 0x77, 0x78
 #: A transfer's message-format that says: every data section is an encoded message of its own.
 BATCH_FORMAT = 0x80013700
 DEAD_LETTER_SOURCE = "x-opt-deadletter-source"
+_MAPS = frozenset({DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, APPLICATION_PROPERTIES})
 _SCHEDULED = "x-opt-scheduled-enqueue-time"
 #: What the broker writes itself; a message that was received and is sent again still carries the old values.
 _OWN_ANNOTATIONS = frozenset(
@@ -74,20 +75,25 @@ def sections(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def facts(data: bytes) -> Facts:
-    """Read a message's id, time to live and scheduled time. Raises DecodeError."""
+    """Read a message's id, time to live and scheduled time.
+
+    Raises DecodeError for whatever `render` and `dead_lettered` could not work with later.
+    """
     message_id, ttl, scheduled_at = None, math.inf, 0.0
     for code, _, value, _ in sections(data):
         if code == HEADER:
             header = _fields(data, value)
-            if len(header) > 2 and header[2] is not None:
+            if len(header) > 2 and isinstance(header[2], int):
                 ttl = header[2] / 1000
         elif code == PROPERTIES:
             properties = codec.elements(data, value)
             if properties and properties[0] != codec.NULL:
                 message_id = str(codec.decode(properties[0])[0])
-        elif code == MESSAGE_ANNOTATIONS:
-            due = codec.decode(data, value)[0].get(_SCHEDULED)
-            if isinstance(due, int):
+        elif code in _MAPS:
+            pairs, _ = codec.decode(data, value)
+            if not isinstance(pairs, dict):
+                raise DecodeError(f"section 0x{code:02x} of the message is not a map")
+            if code == MESSAGE_ANNOTATIONS and isinstance(due := pairs.get(_SCHEDULED), int):
                 scheduled_at = due / 1000
     return Facts(message_id, ttl, scheduled_at)
 

@@ -12,10 +12,9 @@ import heapq
 import math
 import os
 from collections import deque
-from enum import Enum, IntEnum
-from typing import Protocol
 
 from local.servicebus import message as wire
+from local.servicebus.alarms import LazyHeap
 from local.servicebus.config import QueueProperties
 from local.servicebus.errors import (
     EntityDisabledError,
@@ -23,56 +22,12 @@ from local.servicebus.errors import (
     MessageNotFoundError,
     NotAllowedError,
 )
+from local.servicebus.states import Namespace, Outcome, Receiver, State
 from local.servicebus.store import Message, Store
 
 DEAD_LETTER_SUFFIX = "/$deadletterqueue"
 #: A forwarded message goes through at most this many queues, as in the real service.
 MAX_HOPS = 4
-_HEAP_SLACK = 64
-
-
-class State(IntEnum):
-    """A message's state as receivers see it in `x-opt-message-state`."""
-
-    ACTIVE = 0
-    DEFERRED = 1
-    SCHEDULED = 2
-
-
-class Outcome(Enum):
-    """What a receiver decides about a message that it has locked."""
-
-    COMPLETE = "complete"
-    ABANDON = "abandon"  # deliver again; the delivery counts
-    RELEASE = "release"  # deliver again as if it had not been delivered
-    DEFER = "defer"  # only by sequence number from now on
-    DEAD_LETTER = "dead-letter"
-
-
-class Receiver(Protocol):
-    """Someone who takes messages from a queue, as long as it has credit."""
-
-    receives_and_deletes: bool
-    is_waiting: bool  # kept by the queue: whether this receiver stands in its line
-
-    def can_take(self) -> bool:
-        """Whether another message may be handed over now."""
-
-    def reserve(self) -> None:
-        """One message has been assigned: it is delivered after the commit."""
-
-    def deliver(self, queue: Queue, message: Message, delivery: wire.Delivery) -> None:
-        """The message, committed as locked or deleted."""
-
-
-class Namespace(Protocol):
-    """What a queue knows of the world around it."""
-
-    def find(self, name: str) -> Queue | None:
-        """Another queue by its name."""
-
-    def touch(self, queue: Queue) -> None:
-        """A queue has both messages and receivers: dispatch it before the next commit."""
 
 
 class Queue:
@@ -103,8 +58,8 @@ class Queue:
         self._store = store
         self._namespace = namespace
         self._messages: dict[int, Message] = {}
-        self._ready: list[int] = []  # heap of sequence numbers, entries that no longer hold included
-        self._alarms: list[tuple[float, int]] = []  # heap of (when, sequence number) to look at, likewise
+        self._ready: LazyHeap[int] = LazyHeap(self._is_available)  # sequence numbers
+        self._alarms: LazyHeap[tuple[float, int]] = LazyHeap(self._is_due_then)  # when to look at which number
         self._locked: dict[bytes, Message] = {}
         self._line: deque[Receiver] = deque()
         self._next_sequence_number = store.counter(key)
@@ -181,10 +136,7 @@ class Queue:
 
     def _offer(self, message: Message) -> None:
         """Make an active message available to receivers."""
-        if len(self._ready) > 2 * len(self._messages) + _HEAP_SLACK:
-            self._ready = [number for number in set(self._ready) if self._is_available(number)]
-            heapq.heapify(self._ready)
-        heapq.heappush(self._ready, message.sequence_number)
+        self._ready.push(message.sequence_number, len(self._messages))
         if self._line:
             self._namespace.touch(self)
         if message.expires_at != math.inf and self.dead_letters is not None:
@@ -223,7 +175,7 @@ class Queue:
             receiver.is_waiting = False
             if not receiver.can_take():
                 continue
-            heapq.heappop(self._ready)
+            self._ready.pop()
             receiver.reserve()
             assigned.append((receiver, message, self._hand_out(message, now, delete=receiver.receives_and_deletes)))
             if receiver.can_take():
@@ -235,14 +187,11 @@ class Queue:
         """The available message with the lowest number, left at the top of the heap."""
         if self.properties.status in {"Disabled", "ReceiveDisabled"}:
             return None
-        while self._ready:
-            number = self._ready[0]
-            if self._is_available(number):
-                message = self._messages[number]
-                if self.dead_letters is None or message.expires_at > now:
-                    return message
-                self._expire(message, now)
-            heapq.heappop(self._ready)
+        while (number := self._ready.first()) is not None:
+            message = self._messages[number]
+            if self.dead_letters is None or message.expires_at > now:
+                return message
+            self._expire(message, now)
         return None
 
     def _hand_out(self, message: Message, now: float, *, delete: bool) -> wire.Delivery:
@@ -284,7 +233,7 @@ class Queue:
         message = self._locked_message(token, now)
         if outcome is Outcome.DEAD_LETTER and self.dead_letters is None:
             raise NotAllowedError(f"'{self.name}' is a dead-letter queue: its messages cannot be dead-lettered again.")
-        self._unlock(message)
+        self._unlock(message, token)
         self.accessed_at = now
         if outcome is Outcome.COMPLETE:
             self._drop(message)
@@ -306,6 +255,9 @@ class Queue:
         self._set_alarm(message.locked_until, message)
         return message.locked_until
 
+    def is_locked(self, token: bytes) -> bool:
+        return token in self._locked
+
     def _locked_message(self, token: bytes, now: float) -> Message:
         message = self._locked.get(token)
         if message is None or message.locked_until <= now:
@@ -315,9 +267,8 @@ class Queue:
             )
         return message
 
-    def _unlock(self, message: Message) -> None:
-        assert message.lock_token is not None
-        del self._locked[message.lock_token]
+    def _unlock(self, message: Message, token: bytes) -> None:
+        del self._locked[token]
         message.lock_token = None
         message.locked_until = 0.0
 
@@ -345,14 +296,13 @@ class Queue:
 
     def _dead_letter(self, message: Message, now: float, reason: str | None, description: str | None) -> None:
         """Move a message to where this queue's dead letters go."""
-        assert self.dead_letters is not None
         body = wire.dead_lettered(self._store.body(message), reason, description)
         self._drop(message)
         target = self._namespace.find(self.properties.forward_dead_lettered_messages_to)
-        if target is None:
-            self.dead_letters.take_dead_letter(body, message)
-        else:
+        if target is not None:
             target.take_forwarded_dead_letter(wire.forwarded_from(body, self.name), now)
+        elif self.dead_letters is not None:
+            self.dead_letters.take_dead_letter(body, message)
 
     def take_dead_letter(self, body: bytes, source: Message) -> None:
         """Keep a dead letter of the queue whose dead-letter queue this is; it keeps its history and never expires."""
@@ -405,18 +355,16 @@ class Queue:
 
     def next_alarm(self) -> float | None:
         """When `ring` has something to do next."""
-        alarms = self._alarms
-        while alarms and not self._is_due_then(*alarms[0]):
-            heapq.heappop(alarms)
-        return alarms[0][0] if alarms else None
+        alarm = self._alarms.first()
+        return alarm[0] if alarm else None
 
     def ring(self, now: float) -> None:
         """Do what is due: activate scheduled messages, end locks, expire messages."""
-        while (when := self.next_alarm()) is not None and when <= now:
-            _, number = heapq.heappop(self._alarms)
-            message = self._messages[number]
+        while (alarm := self._alarms.first()) is not None and alarm[0] <= now:
+            self._alarms.pop()
+            message = self._messages[alarm[1]]
             if message.lock_token is not None:
-                self._unlock(message)
+                self._unlock(message, message.lock_token)
                 self._delivery_failed(message, now)
             elif message.state == State.SCHEDULED:
                 self._activate(message, now)
@@ -443,13 +391,12 @@ class Queue:
         self._hold(message)
 
     def _set_alarm(self, when: float, message: Message) -> None:
-        if len(self._alarms) > 4 * len(self._messages) + _HEAP_SLACK:
-            self._alarms = [alarm for alarm in self._alarms if self._is_due_then(*alarm)]
-            heapq.heapify(self._alarms)
-        heapq.heappush(self._alarms, (when, message.sequence_number))
+        self._alarms.push((when, message.sequence_number), 2 * len(self._messages))
+        self._namespace.set_alarm(when)
 
-    def _is_due_then(self, when: float, number: int) -> bool:
+    def _is_due_then(self, alarm: tuple[float, int]) -> bool:
         """Whether an alarm still stands: the message is there and waits for that very moment."""
+        when, number = alarm
         message = self._messages.get(number)
         if message is None:
             return False

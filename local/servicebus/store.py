@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 #: Message bodies kept in memory so that most deliveries need no read; beyond it they are read when they are handed out.
-BODY_CACHE_BYTES = 8 * 1024 * 1024
+BODY_CACHE_BYTES = 4 * 1024 * 1024
 #: Seconds between two removals of outdated entries of the duplicate detection history, while there is traffic.
 _PRUNE_INTERVAL = 30.0
 _SCHEMA = """
@@ -117,13 +117,15 @@ class Store:
             (row.id, row.name, json.dumps(row.properties), row.created_at, row.updated_at),
         )
 
-    def delete_queue(self, queue: int, subqueue: int) -> None:
-        """Remove a queue and all that is in it and its dead-letter queue, at once."""
+    def delete_queue(self, keys: list[int]) -> None:
+        """Remove the definition and the messages of a queue and its dead-letter queue, at once."""
         self.commit(0.0)
         self._db.execute("BEGIN")
-        self._db.execute("DELETE FROM queues WHERE id=?", (queue,))
-        for table in ("messages", "counters", "history"):
-            self._db.execute(f"DELETE FROM {table} WHERE queue IN (?, ?)", (queue, subqueue))  # noqa: S608: our names
+        rows = [(key,) for key in keys]
+        self._db.executemany("DELETE FROM queues WHERE id=?", rows)
+        self._db.executemany("DELETE FROM messages WHERE queue=?", rows)
+        self._db.executemany("DELETE FROM counters WHERE queue=?", rows)
+        self._db.executemany("DELETE FROM history WHERE queue=?", rows)
         self._db.execute("COMMIT")
 
     def counter(self, queue: int) -> int:
@@ -141,8 +143,9 @@ class Store:
             " ttl, size FROM messages WHERE queue=? ORDER BY sequence_number",
             (queue,),
         )
-        for *columns, ttl, size in rows:
-            yield Message(*columns, math.inf if ttl is None else ttl, size, None)
+        for key, _, number, enqueue_number, state, count, enqueued_at, due_at, ttl, size in rows:
+            seconds = math.inf if ttl is None else ttl
+            yield Message(key, queue, number, enqueue_number, state, count, enqueued_at, due_at, seconds, size, None)
 
     def add(self, message: Message) -> None:
         self._turn.added[message.id] = message
