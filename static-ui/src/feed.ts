@@ -1,11 +1,13 @@
 /** Reads the list of jobs into the store: its first page again whenever pushes may be missing, older pages on demand. */
 import { ApiError, type Api } from "./api.ts";
 import { isTerminal, type Job } from "./model.ts";
-import { type JobStore, sortableTime } from "./store.ts";
+import type { JobStore } from "./store.ts";
 
 const PAGE_SIZE = 50;
 /** Single reads in one refresh, for unfinished jobs that the first page no longer holds. */
 const SINGLE_READS = 20;
+
+type ListApi = Pick<Api, "jobs" | "job">;
 
 export class Feed {
   /** How many of the newest jobs the page shows; everything in between is known. */
@@ -16,13 +18,13 @@ export class Feed {
   error: ApiError | null = null;
   /** The job that is looked at: kept current however old it is. */
   selected: string | null = null;
-  #api: Api;
+  #api: ListApi;
   #store: JobStore;
   #olderPage: string | null = null;
-  /** Creation time up to which no job is missing. */
+  /** The newest job up to which none is missing; ids sort in the order of creation. */
   #completeUpTo = "";
 
-  constructor(api: Api, store: JobStore) {
+  constructor(api: ListApi, store: JobStore) {
     this.#api = api;
     this.#store = store;
   }
@@ -38,7 +40,7 @@ export class Feed {
   /** Everything the store holds now is complete; what is created from here on may be missed. */
   mark(): void {
     const newest = this.#store.newest()[0];
-    if (newest !== undefined) this.#completeUpTo = sortableTime(newest.created_at);
+    if (this.loaded && newest !== undefined) this.#completeUpTo = newest.job_id;
   }
 
   /** Read what may have been missed. False when the API did not answer; `error` then says why. */
@@ -46,10 +48,9 @@ export class Feed {
     return this.#reading(async () => {
       const page = await this.#api.jobs(PAGE_SIZE);
       const oldest = page.jobs.at(-1);
-      const gap = oldest !== undefined && sortableTime(oldest.created_at) > this.#completeUpTo;
-      if (gap) {
-        // More jobs came than a page holds (or this is the first read): begin again at this page.
-        this.#store.forgetOlderThan(oldest);
+      if (oldest !== undefined && oldest.job_id > this.#completeUpTo) {
+        // More jobs came than a page holds, or this is the first read: begin again at this page.
+        this.#store.forgetOlderThan(oldest.job_id, this.selected);
         this.#olderPage = page.next_page_token;
         this.shown = PAGE_SIZE;
       }

@@ -92,6 +92,7 @@ export interface JobType {
   description: string;
   payload_schema: JsonSchema;
   example: Record<string, unknown>;
+  defaults: { priority: Priority; max_retries: number; timeout_seconds: number };
 }
 
 export interface NewJob {

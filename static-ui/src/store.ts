@@ -33,9 +33,8 @@ export function merge(known: Job | undefined, next: Job): Job {
   return sameAttempt && next.progress < known.progress ? { ...next, progress: known.progress } : next;
 }
 
+/** Job ids are UUIDv7: as text they sort in the order of creation, which is also the order of the API's listing. */
 function newestFirst(a: Job, b: Job): number {
-  const [left, right] = [sortableTime(a.created_at), sortableTime(b.created_at)];
-  if (left !== right) return left < right ? 1 : -1;
   return a.job_id < b.job_id ? 1 : -1;
 }
 
@@ -71,11 +70,10 @@ export class JobStore {
     if (changed) this.#changed();
   }
 
-  /** Forget the jobs created before `job`: between them and it lies a gap of unknown size. */
-  forgetOlderThan(job: Job): void {
-    const limit = sortableTime(job.created_at);
-    for (const [id, known] of this.#jobs) {
-      if (sortableTime(known.created_at) < limit) this.#jobs.delete(id);
+  /** Forget the jobs created before this one, but for `except`: between them and it lies a gap of unknown size. */
+  forgetOlderThan(jobId: string, except: string | null): void {
+    for (const known of this.#jobs.keys()) {
+      if (known < jobId && known !== except) this.#jobs.delete(known);
     }
     this.#changed();
   }

@@ -97,6 +97,7 @@ class SubmitForm extends View {
 
   #choose(name: string): void {
     this.chosen = this.types?.find((type) => type.name === name) ?? null;
+    this.priority = this.chosen?.defaults.priority ?? DEFAULT_PRIORITY;
     this.#fields = this.chosen === null ? [] : fieldsOf(this.chosen.payload_schema);
     this.inputs = initialInputs(this.#fields, this.chosen?.example ?? {});
     this.errors = {};
