@@ -18,7 +18,7 @@ from local.host.indexing import Function
 from local.host.invoke import Invocation
 from local.host.keys import AccessLevel
 from local.host.lifecycle import FunctionsHost, HostState
-from local.host.servicebus import argument_from_input
+from local.host.servicebus_messages import message_from_input
 from local.host.settings import is_disabled
 from local.host.timers import argument_of_manual_run
 
@@ -127,7 +127,7 @@ class AdminEndpoints:
             case "timerTrigger":
                 argument: Any = argument_of_manual_run()
             case "serviceBusTrigger":
-                argument = argument_from_input(function, text)
+                argument = message_from_input(function, text)
             case _:
                 argument = request_from_input(str(request.url), text)
         call = Invocation({function.trigger["name"]: argument})

@@ -49,6 +49,7 @@ class Function:
     wants_context: bool
     bindings: tuple[dict[str, Any], ...]
     trigger: dict[str, Any]
+    inputs: Mapping[str, BoundType]
     outputs: Mapping[str, BoundType]
     returns: BoundType | None
     retry_policy: Mapping[str, str] | None
@@ -131,11 +132,7 @@ def _index(source: Any) -> Function:
     bound = _bound_parameters(name, bindings)
     wants_context = _takes_context(name, parameters, bound, annotations)
     _check_names(name, parameters, bound)
-    outputs = {}
-    for parameter in parameters:
-        binding, bound_type = bound[parameter], _check_parameter(name, bound[parameter], annotations)
-        if _is_output(binding):
-            outputs[parameter] = bound_type
+    types = {parameter: _check_parameter(name, bound[parameter], annotations) for parameter in parameters}
     raw = [json.loads(binding) for binding in source.get_raw_bindings()]
     trigger = next(binding for binding in raw if binding["name"] == source.get_trigger().name)
     return Function(
@@ -147,7 +144,8 @@ def _index(source: Any) -> Function:
         wants_context=wants_context,
         bindings=tuple(raw),
         trigger=trigger,
-        outputs=outputs,
+        inputs={parameter: types[parameter] for parameter in types if not _is_output(bound[parameter])},
+        outputs={parameter: types[parameter] for parameter in types if _is_output(bound[parameter])},
         returns=_return_type(name, bindings, annotations),
         retry_policy=source.get_settings_dict("retry_policy"),
     )

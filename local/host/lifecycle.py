@@ -21,7 +21,6 @@ from local.host.indexing import Function, IndexingError, load_functions
 from local.host.invoke import Invoker
 from local.host.logs import apply_log_levels
 from local.host.routing import RouteError, RouteTable
-from local.host.servicebus import ServiceBusListener
 from local.host.settings import SettingError, is_disabled
 from local.host.timers import TimerListener
 
@@ -171,6 +170,9 @@ class FunctionsHost:
             case "timerTrigger":
                 return TimerListener(function, self.invoker, os.environ, self._state)
             case "serviceBusTrigger":
+                # Only hosts that serve queues pay for importing the Service Bus SDK.
+                from local.host.servicebus import ServiceBusListener  # noqa: PLC0415
+
                 return ServiceBusListener(function, self.invoker, self.config.service_bus, os.environ)
             case _:
                 return None
