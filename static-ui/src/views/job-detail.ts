@@ -71,7 +71,7 @@ class JobDetail extends LiveView {
         <a class="close" href=${JOBS_ADDRESS} aria-label="Close this job">Close</a>
       </header>
       ${progressBar(job)}
-      <p class="message">${jobMessage(job)}</p>
+      <p class="message">${job.message}</p>
       <p class="spoken" aria-live="polite">${job.state}, ${job.progress} per cent. ${jobMessage(job)}</p>
       ${this.#renderOutcome(job)} ${this.#renderTimeline(job)} ${renderFacts(job)}`;
   }
