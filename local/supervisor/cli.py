@@ -96,7 +96,8 @@ async def _up(directory: Path, options: argparse.Namespace) -> int:
     stack = Stack(log, state)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stack.on_signal, number)
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it ignored
+            loop.add_signal_handler(number, stack.on_signal, number)
 
     def announce(seconds: float) -> None:
         state.ready(url)
