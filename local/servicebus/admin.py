@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from local.servicebus import config
 from local.servicebus.broker import Broker, QueueExistsError
@@ -70,7 +69,7 @@ class Admin:
         skip = int(request.query.get("$skip", "0"))
         top = min(int(request.query.get("$top", str(_MAX_PAGE))), _MAX_PAGE)
         queues = self._broker.queues()
-        url = f"https://{escape(host)}/$Resources/queues"
+        url = f"https://{_escape(host)}/$Resources/queues"
         links = f'<link rel="self" href="{url}"/>'
         if skip + top < len(queues):
             links += f'<link rel="next" href="{url}?$skip={skip + top}&amp;$top={top}"/>'
@@ -169,11 +168,11 @@ def _entry(queue: Queue, host: str) -> str:
         *([("ForwardDeadLetteredMessagesTo", f"https://{host}/{forward_dead}")] if forward_dead else []),
     ]
     description = "".join(
-        f"<{name}>{details if value is None else escape(str(value))}</{name}>" for name, value in elements
+        f"<{name}>{details if value is None else _escape(str(value))}</{name}>" for name, value in elements
     )
-    url = f"https://{escape(host)}/{quote(queue.name)}"
+    url = f"https://{_escape(host)}/{quote(queue.name)}"
     return (
-        f'<entry xmlns="{_ATOM}"><id>{url}</id><title type="text">{escape(queue.name)}</title>'
+        f'<entry xmlns="{_ATOM}"><id>{url}</id><title type="text">{_escape(queue.name)}</title>'
         f"<published>{_iso(queue.created_at)}</published><updated>{_iso(queue.updated_at)}</updated>"
         f'<link rel="self" href="{url}"/><content type="application/xml">'
         f'<QueueDescription xmlns="{_SERVICE_BUS}">{description}</QueueDescription></content></entry>'
@@ -181,7 +180,12 @@ def _entry(queue: Queue, host: str) -> str:
 
 
 def _error(status: HTTPStatus, detail: str) -> Response:
-    return Response(status, f"<Error><Code>{status.value}</Code><Detail>{escape(detail)}</Detail></Error>".encode())
+    return Response(status, f"<Error><Code>{status.value}</Code><Detail>{_escape(detail)}</Detail></Error>".encode())
+
+
+def _escape(text: str) -> str:
+    """Text for XML. Not the one of xml.sax: that brings urllib.request, which is 4 MB of memory."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def _bool(value: bool) -> str:
