@@ -35,4 +35,5 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         drawn = timedelta(seconds=rng.uniform(0, self.ceiling(retry)))
         if after is None:
             return drawn
-        return max(drawn, min(timedelta(seconds=after), MAX_RETRY_AFTER))
+        # The bound is taken of the seconds, for a timedelta cannot hold every float.
+        return max(drawn, timedelta(seconds=min(MAX_RETRY_AFTER.total_seconds(), after)))
