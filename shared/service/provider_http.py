@@ -104,14 +104,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     x-ratelimit-reset (epoch seconds) when nothing remains."""
     text = headers.get("retry-after")
     if text is not None:
-        if text.strip().isdigit():
+        if text.strip().isdecimal():
             return float(text)
         try:
             return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
         except (ValueError, TypeError):
             return None
     reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
         return max(0.0, float(reset) - now.timestamp())
     return None
 
