@@ -103,7 +103,7 @@ def _refuse_unknown(environment: Mapping[str, str], job_type_settings: Mapping[s
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name not in known:
             raise SettingsError(
-                f"The setting {name} is unknown.{did_you_mean(name, known)} Remove it or correct its name; "
+                f"The setting {name} is unknown.{did_you_mean(name.upper(), known)} Remove it or correct its name; "
                 f"the known ones are {', '.join(sorted(known))}."
             )
 
