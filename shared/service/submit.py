@@ -21,7 +21,7 @@ from shared.jobs.ids import message_id, new_job_id
 from shared.jobs.model import Job, JobMessage, JobState, Priority
 from shared.jobs.registry import JobType
 from shared.service.ports import ConflictError, IdempotencyKey, Outgoing, Services, TransientError
-from shared.service.validation import convert
+from shared.service.validation import convert, escape
 
 TENANT = "default"
 MAX_DELAY = timedelta(days=366)
@@ -107,7 +107,7 @@ def _batch_items(body: Any) -> list[Any]:
         raise InvalidRequestError('The body must be {"jobs": [...]}.', errors=[("/jobs", "expected an array of jobs")])
     for name in body.keys() - known:
         detail = f"unknown field {name!r}.{did_you_mean(name, known)}"
-        raise InvalidRequestError(f"The batch has an {detail}", errors=[(f"/{name}", detail)])
+        raise InvalidRequestError(f"The batch has an {detail}", errors=[(f"/{escape(name)}", detail)])
     jobs: list[Any] = body["jobs"]
     if not 1 <= len(jobs) <= MAX_BATCH:
         detail = f"expected 1 to {MAX_BATCH} jobs, got {len(jobs)}"
@@ -170,7 +170,8 @@ def _due(request: SubmitRequest, now: datetime) -> datetime:
         raise InvalidRequestError(
             f"run_at is more than {MAX_DELAY.days} days ahead.", errors=[("/run_at", "too far ahead")]
         )
-    return max(request.run_at.astimezone(now.tzinfo), now)
+    # A time that is over is not converted: one in the year 1 may have no counterpart in UTC.
+    return request.run_at.astimezone(now.tzinfo) if request.run_at > now else now
 
 
 async def _accept(services: Services, jobs: list[Job]) -> list[Job]:

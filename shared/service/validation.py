@@ -32,7 +32,7 @@ def _invalid(text: str, to: Any, at: str) -> InvalidRequestError:
     pointer = at + _pointer(path["path"] if path else "")
     if match := _UNKNOWN_FIELD.search(detail):
         known = [field.name for field in msgspec.structs.fields(to)]
-        pointer += f"/{match['name']}"
+        pointer += f"/{escape(match['name'])}"
         detail = f"unknown field.{did_you_mean(match['name'], known)} Known: {', '.join(known)}."
     elif match := _MISSING_FIELD.search(detail):
         pointer += f"/{match['name']}"
@@ -65,6 +65,11 @@ def _choices(schema: dict[str, Any], name: str) -> list[str]:
             if "enum" in target:
                 return [str(choice) for choice in target["enum"]]
     return []
+
+
+def escape(name: str) -> str:
+    """A member's name as a part of a JSON pointer (RFC 6901, section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _pointer(path: str) -> str:
