@@ -45,8 +45,7 @@ def containers(store: Store, request: Request) -> Reply:
     return _feed(request, "DocumentCollections", store.database(name)[1]["_rid"], store.containers(name))
 
 
-def container(store: Store, request: Request) -> Reply:
-    found = store.container(request.path[1], request.path[3])
+def container(store: Store, found: Container, request: Request) -> Reply:
     match request.method:
         case "GET":
             return _document(found.definition)

@@ -23,6 +23,8 @@ from local.cosmos.store import Store
 MAX_BODY_BYTES = 8 * 1024 * 1024
 #: Expired items are invisible at once; their rows go within this time.
 PURGE_SECONDS = 2.0
+#: How long requests that run when the emulator stops may take to end.
+SHUTDOWN_SECONDS = 2.0
 
 _log = logging.getLogger("cosmos")
 
@@ -77,8 +79,7 @@ class Gateway:
             case ["dbs", _, "colls"]:
                 return metadata.containers(self._store, request)
             case ["dbs", _, "colls", _]:
-                self._container(request)
-                return metadata.container(self._store, request)
+                return metadata.container(self._store, self._container(request), request)
             case ["dbs", _, "colls", _, "pkranges"]:
                 return metadata.partition_key_ranges(self._container(request), request)
             case ["dbs", _, "colls", _, "docs", *_]:
@@ -120,11 +121,12 @@ async def serving(gateway: Gateway, port: int) -> AsyncIterator[int]:
     def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES)
 
-    runner = web.ServerRunner(web.Server(gateway.handle, request_factory=make_request, access_log=None))
+    server = web.Server(gateway.handle, request_factory=make_request, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     purge = loop.create_task(gateway.purge_forever())
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=2.0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         yield runner.addresses[0][1]
     finally:

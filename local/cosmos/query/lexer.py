@@ -59,10 +59,19 @@ def _token(kind: str, text: str) -> Token:
     if kind == "number":
         return Token(kind, int(text) if text.isdecimal() else float(text), text)
     if kind == "string":
-        return Token(kind, _ESCAPE.sub(_unescape, text[1:-1]), text)
+        return Token(kind, _decode(text), text)
     if kind == "name" and text.upper() in KEYWORDS:
         return Token("keyword", text.upper(), text)
     return Token(kind, text, text)
+
+
+def _decode(text: str) -> str:
+    """The string that a literal stands for; two \\u escapes may make one character beyond the basic plane."""
+    raw = _ESCAPE.sub(_unescape, text[1:-1])
+    try:
+        return raw.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise syntax_error(f"Syntax error, {text} holds half of a surrogate pair.") from None
 
 
 def _unescape(found: re.Match[str]) -> str:
