@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,8 @@ class Board:
         else:
             if self._drawn:
                 sys.stdout.write(f"\x1b[{len(self._rows)}A")  # up to the first row
-            sys.stdout.writelines(f"\x1b[2K  {self._line(name)}\n" for name in self.names)
+            columns = shutil.get_terminal_size().columns - 3  # a line that wraps would be two, and the way up wrong
+            sys.stdout.writelines(f"\x1b[2K  {self._line(name)[:columns]}\n" for name in self.names)
             self._drawn = True
         sys.stdout.flush()
 

@@ -45,8 +45,10 @@ class DemoStack:
             try:
                 yield await self._ready(url)
             finally:
-                await self._stop(process)
+                status = await self._stop(process)
                 await reader
+            if status != 0:
+                raise StackFailedError(f"the stack ended with exit status {status}")
 
     async def _ready(self, url: asyncio.Future[str]) -> str:
         try:
@@ -65,13 +67,12 @@ class DemoStack:
         if not url.done():
             url.set_exception(StackFailedError("the stack stopped before it was ready"))
 
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+    async def _stop(self, process: asyncio.subprocess.Process) -> int:
+        """End the stack by the signal of a Ctrl-C; its exit status."""
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         try:
-            status = await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            return await asyncio.wait_for(process.wait(), STOP_SECONDS)
         except TimeoutError:
             process.kill()
             raise StackFailedError(f"the stack did not stop within {STOP_SECONDS:g} s") from None
-        if status != 0:
-            raise StackFailedError(f"the stack ended with exit status {status}")
