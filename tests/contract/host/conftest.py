@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc  # noqa: F401 - pytest imports it in whatever thread reports a warning first, which races
 from collections.abc import Iterator
 
 import pytest
