@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 HANDLER_THREADS = 64
 #: A result may be this long as JSON, in bytes: Cosmos DB takes 2 MB, and the rest of the document needs room.
 MAX_RESULT = 1_000_000
+#: A job may be put off for so long at a time.
+MAX_SNOOZE = timedelta(days=366)
 #: When a store or the broker does not answer, the job comes back after about so many seconds.
 POSTPONE = timedelta(seconds=10)
 
@@ -106,7 +108,7 @@ async def _call(services: Services, running: RunningJob) -> Outcome:
     except InvalidRequestError as exc:
         return Failed(JobError("invalid_payload", str(exc), retryable=False))
     except SnoozeJob as exc:
-        return Snoozed(services.clock() + timedelta(seconds=max(0.0, exc.seconds)))
+        return Snoozed(services.clock() + timedelta(seconds=min(MAX_SNOOZE.total_seconds(), max(0.0, exc.seconds))))
     except JobCancelled:
         return Cancelled()
     except LeaseLost:
@@ -130,14 +132,14 @@ async def _invoke(job_type: JobType, payload: Any, running: RunningJob) -> Any:
 
 def _completed(value: Any) -> Outcome:
     try:
-        result = msgspec.to_builtins(value, str_keys=True)
-        size = len(msgspec.json.encode(result))
+        encoded = msgspec.json.encode(msgspec.to_builtins(value, str_keys=True))
     except (TypeError, ValueError) as exc:
         return Failed(JobError("invalid_result", f"The result cannot be stored as JSON: {exc}", retryable=False))
-    if size > MAX_RESULT:
-        text = f"The result is {size:,} bytes long as JSON; at most {MAX_RESULT:,} are kept."
+    if len(encoded) > MAX_RESULT:
+        text = f"The result is {len(encoded):,} bytes long as JSON; at most {MAX_RESULT:,} are kept."
         return Failed(JobError("result_too_large", text, retryable=False))
-    return Completed(result)
+    # As JSON has it: a NaN, which is null there, would be refused by Cosmos DB again and again.
+    return Completed(msgspec.json.decode(encoded))
 
 
 async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> None:
