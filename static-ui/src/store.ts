@@ -2,7 +2,7 @@
  * Every job the page knows, by id. Pushes arrive out of order and twice, and a read can be older than a push that
  * overtook it: `merge` decides which of two versions of a job is the later one.
  */
-import { isTerminal, type Job } from "./model.ts";
+import { isTerminal, type Job, type TimelineEntry } from "./model.ts";
 
 /**
  * A time as text that sorts in time order. `Date` keeps milliseconds only, and the API leaves out a fraction that is
@@ -40,6 +40,7 @@ function newestFirst(a: Job, b: Job): number {
 
 export class JobStore {
   #jobs = new Map<string, Job>();
+  #reports = new Map<string, TimelineEntry[]>();
   #sorted: Job[] | null = null;
   #onChange: () => void;
 
@@ -49,6 +50,11 @@ export class JobStore {
 
   get(jobId: string): Job | undefined {
     return this.#jobs.get(jobId);
+  }
+
+  /** What a job was seen to report, oldest first. One push may carry several versions of a job; each is kept here. */
+  reports(jobId: string): readonly TimelineEntry[] {
+    return this.#reports.get(jobId) ?? [];
   }
 
   /** All known jobs, newest first. The array stays the same one until a job changes. */
@@ -64,6 +70,7 @@ export class JobStore {
       const kept = merge(known, job);
       if (kept !== known) {
         this.#jobs.set(job.job_id, kept);
+        this.#noteReport(kept);
         changed = true;
       }
     }
@@ -73,9 +80,20 @@ export class JobStore {
   /** Forget the jobs created before this one, but for `except`: between them and it lies a gap of unknown size. */
   forgetOlderThan(jobId: string, except: string | null): void {
     for (const known of this.#jobs.keys()) {
-      if (known < jobId && known !== except) this.#jobs.delete(known);
+      if (known >= jobId || known === except) continue;
+      this.#jobs.delete(known);
+      this.#reports.delete(known);
     }
     this.#changed();
+  }
+
+  #noteReport(job: Job): void {
+    const isReport = job.state === "running" && (job.progress > 0 || job.message !== "");
+    const known = this.reports(job.job_id);
+    const last = known.at(-1);
+    if (!isReport || (last?.progress === job.progress && last.message === job.message)) return;
+    const report = { at: job.updated_at, progress: job.progress, message: job.message };
+    this.#reports.set(job.job_id, [...known, report]);
   }
 
   #changed(): void {

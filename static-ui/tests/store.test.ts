@@ -76,3 +76,19 @@ test("forgetting older jobs keeps the given one, the newer ones and the excepted
   store.forgetOlderThan("3", "1");
   assert.deepEqual(store.newest().map((each) => each.job_id), ["4", "3", "1"]);
 });
+
+test("every report of a running job is kept, also those that one push brings together", () => {
+  const store = new JobStore(() => {});
+  store.upsert([
+    job({ updated_at: at(".1") }),
+    job({ updated_at: at(".2"), progress: 20, message: "begun" }),
+    job({ updated_at: at(".3"), progress: 50, message: "half" }),
+  ]);
+  store.upsert([job({ updated_at: at(".3"), progress: 50, message: "half" })]);
+  store.upsert([job({ updated_at: at(".4"), progress: 100, message: "done", state: "completed" })]);
+  assert.deepEqual(store.reports("a"), [
+    { at: at(".2"), progress: 20, message: "begun" },
+    { at: at(".3"), progress: 50, message: "half" },
+  ]);
+  assert.deepEqual(store.reports("unknown"), []);
+});

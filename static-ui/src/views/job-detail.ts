@@ -1,7 +1,7 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { ApiError } from "../api.ts";
 import { duration, exactTime } from "../format.ts";
-import { isTerminal, type Job, type JobError, type JobResult, type JobState, type TimelineEntry } from "../model.ts";
+import { isTerminal, type Job, type JobError, type JobResult, type JobState } from "../model.ts";
 import { JOBS_ADDRESS } from "../route.ts";
 import { attemptText, jobMessage, notice, progressBar, stateChip } from "./parts.ts";
 import { LiveView } from "./view.ts";
@@ -30,8 +30,6 @@ class JobDetail extends LiveView {
   declare jobId: string;
   declare private result: JobResult | null;
   declare private failure: ApiError | null;
-  /** What this page saw while the job ran; the result brings the whole timeline. */
-  #seen: TimelineEntry[] = [];
   /** The version of the job whose result was asked for. */
   #resultOf = "";
 
@@ -47,7 +45,6 @@ class JobDetail extends LiveView {
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has("jobId")) {
-      this.#seen = [];
       this.#forgetResult();
       if (this.#job === undefined) void this.#loadJob();
     }
@@ -98,7 +95,8 @@ class JobDetail extends LiveView {
   }
 
   #renderTimeline(job: Job): TemplateResult {
-    const entries = this.result?.timeline ?? this.#seen;
+    // What this page saw while the job ran, until the result brings the whole timeline.
+    const entries = this.result?.timeline ?? this.services.store.reports(job.job_id);
     return html`<section>
       <h3>Timeline</h3>
       ${entries.length === 0 ? html`<p class="timeline-empty">Nothing reported yet.</p>` : nothing}
@@ -114,12 +112,8 @@ class JobDetail extends LiveView {
     </section>`;
   }
 
-  /** Note what a new version of the job brings, and fetch the result once it has ended. */
+  /** Fetch the result once the job has ended, and forget it when the job is run again. */
   #follow(job: Job): void {
-    const last = this.#seen.at(-1);
-    const isReport = job.state === "running" && (job.progress > 0 || job.message !== "");
-    const isNews = last?.progress !== job.progress || last.message !== job.message;
-    if (isReport && isNews) this.#seen.push({ at: job.updated_at, progress: job.progress, message: job.message });
     if (!isTerminal(job.state)) this.#forgetResult();
     else if (this.#resultOf !== job.updated_at) void this.#loadResult(job);
   }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.request import Request, urlopen
+
+import requests
 
 
 class Client:
@@ -15,14 +15,15 @@ class Client:
 
     def submit(self, job_type: str, payload: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Submit a job; the answer's body, which is the job."""
-        body = json.dumps({"job_type": job_type, "payload": payload, **options}).encode()
-        return self._call(Request(f"{self._base}/jobs", body, {"content-type": "application/json"}, method="POST"))  # noqa: S310 - our own http address
+        body = {"job_type": job_type, "payload": payload, **options}
+        return self._read(requests.post(f"{self._base}/jobs", json=body, timeout=10))
 
-    def job_types(self) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = self._call(Request(f"{self._base}/job-types"))["job_types"]  # noqa: S310 - our own http address
-        return answer
+    def job_types(self) -> set[str]:
+        """The names of the job types."""
+        answer = self._read(requests.get(f"{self._base}/job-types", timeout=10))
+        return {each["name"] for each in answer["job_types"]}
 
-    def _call(self, request: Request) -> dict[str, Any]:
-        with urlopen(request, timeout=10) as response:  # noqa: S310 - our own http address
-            answer: dict[str, Any] = json.load(response)
+    def _read(self, response: requests.Response) -> dict[str, Any]:
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
         return answer
