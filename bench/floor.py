@@ -16,7 +16,8 @@ from azure.servicebus.aio import ServiceBusClient
 
 #: As many at once as one worker runs of one queue.
 CONCURRENCY = 16
-QUEUE = "jobs-low"
+#: The one queue of the stack that no function listens to.
+QUEUE = "jobs-dead"
 
 
 async def floor_rate(settings: dict[str, str], count: int) -> float:
