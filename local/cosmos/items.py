@@ -67,14 +67,14 @@ def _read(store: Store, container: Container, partition_key: str, operation: Ope
 
 
 def _create(store: Store, container: Container, partition_key: str, operation: Operation) -> Outcome:
-    content = _content(operation)
+    content = _content(container, partition_key, operation)
     if store.item(container, partition_key, content["id"]) is not None:
         raise conflict()
     return _write(store, container, partition_key, content, None)
 
 
 def _upsert(store: Store, container: Container, partition_key: str, operation: Operation) -> Outcome:
-    content = _content(operation)
+    content = _content(container, partition_key, operation)
     current = store.item(container, partition_key, content["id"])
     if current is not None:  # an If-Match is not looked at when the upsert inserts
         _check_preconditions(current, operation)
@@ -82,7 +82,7 @@ def _upsert(store: Store, container: Container, partition_key: str, operation: O
 
 
 def _replace(store: Store, container: Container, partition_key: str, operation: Operation) -> Outcome:
-    content = _content(operation)
+    content = _content(container, partition_key, operation)
     if content["id"] != operation.id:
         raise bad_request(f"The item's id {content['id']!r} is not the id {operation.id!r} that is replaced.")
     current = _existing(store, container, partition_key, operation)
@@ -102,6 +102,7 @@ def _patch(store: Store, container: Container, partition_key: str, operation: Op
     apply_patch(content, operation.body.get("operations"))
     if content.get("id") != operation.id:
         raise bad_request("A patch cannot change the item's id.")
+    _check_partition(container, partition_key, content)
     return _write(store, container, partition_key, content, current)
 
 
@@ -122,11 +123,18 @@ _HANDLERS = {
 }
 
 
-def _content(operation: Operation) -> dict[str, Any]:
+def _content(container: Container, partition_key: str, operation: Operation) -> dict[str, Any]:
+    """The item of a create, upsert or replace; 400 unless it has an id and belongs to the partition."""
     if not isinstance(operation.body, dict):
         raise bad_request("An item must be a JSON object.")
     resources.check_id(operation.body.get("id"))
+    _check_partition(container, partition_key, operation.body)
     return operation.body
+
+
+def _check_partition(container: Container, partition_key: str, content: dict[str, Any]) -> None:
+    if keys.from_item(content, container.key_paths) != partition_key:
+        raise keys.mismatch()
 
 
 def _existing(store: Store, container: Container, partition_key: str, operation: Operation) -> Item:
@@ -147,8 +155,6 @@ def _check_preconditions(current: Item, operation: Operation) -> None:
 def _write(
     store: Store, container: Container, partition_key: str, content: dict[str, Any], current: Item | None
 ) -> Outcome:
-    if keys.from_item(content, container.key_paths) != partition_key:
-        raise keys.mismatch()
     version = store.next_version()
     number = version if current is None else current.number
     now = int(time.time())

@@ -5,6 +5,7 @@ https://learn.microsoft.com/azure/cosmos-db/partial-document-update
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from local.cosmos.errors import CosmosError, bad_request
@@ -134,6 +135,8 @@ class _Target:
         current = self._node[self._key] if self.exists else 0
         if not _is_number(current):
             raise self.error("the present value is not a number")
+        if not math.isfinite(current + by):
+            raise self.error("the sum is too large for a number")
         self.assign(current + by)
 
 

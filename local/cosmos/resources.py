@@ -95,7 +95,7 @@ def container(database_number: int, number: int, settings: dict[str, Any]) -> di
     return {
         "indexingPolicy": DEFAULT_INDEXING_POLICY,
         "geospatialConfig": {"type": "Geography"},
-        **settings,
+        **{name: value for name, value in settings.items() if value is not None},
         "_rid": rid,
         "_self": f"dbs/{database_rid(database_number)}/colls/{rid}/",
         "_etag": f'"{number:08x}-0000-0000-0000-{time.time_ns() // 1000:012x}"',

@@ -31,6 +31,8 @@ from local.cosmos.query.values import UNDEFINED, comparable, equals, is_number
 Scope = dict[str, Any]
 Evaluate = Callable[[Scope], Any]
 
+#: Beyond it a double does not hold every integer.
+_EXACT_INTEGER = 2**53
 _ORDERINGS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -189,9 +191,11 @@ def _binary(symbol: str, left: Evaluate, right: Evaluate) -> Evaluate:
     return evaluate
 
 
-def tidy(number: float) -> float:
-    """JSON has one kind of number: 4 / 2 is 2, not 2.0."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
+def tidy(number: float) -> Any:
+    """JSON has one kind of number: 4 / 2 is 2, not 2.0; what is no finite double is undefined (or OverflowError)."""
+    if not math.isfinite(number):
+        return UNDEFINED
+    return int(number) if float(number).is_integer() and abs(number) <= _EXACT_INTEGER else float(number)
 
 
 def _in(operand: Evaluate, choices: list[Evaluate]) -> Evaluate:

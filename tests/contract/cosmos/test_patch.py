@@ -66,6 +66,7 @@ def test_operations(sync_container: ContainerProxy, operations: list[dict[str, A
         [operation("set", "/tags/first", 1)],
         [operation("incr", "/tags", 1)],
         [operation("incr", "/n", "1")],
+        [operation("incr", "/n", 1e308), operation("incr", "/n", 1e308)],
         [operation("set", "/n")],
         [operation("set", "/id", "b")],
         [operation("set", "/tenant", "other")],

@@ -123,7 +123,18 @@ def test_invalid_ids_are_400(gateway: Gateway, identifier: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"text"', b"\xff", b'{"tenant": "t"}', b'{"id": "x", "tenant": "u"}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff",
+        b'{"id": "x", "tenant": "t", "n": 1e999}',
+        b'{"tenant": "t"}',
+        b'{"id": "x", "tenant": "t", "n": 123456789012345678901234567890}',
+        b'{"id": "x", "tenant": "u"}',
+    ],
 )
 def test_a_body_that_is_no_item_of_this_partition_is_400(gateway: Gateway, body: bytes) -> None:
     assert gateway.send("POST", f"{gateway.collection}/docs", body).status_code == 400

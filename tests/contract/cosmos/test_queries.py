@@ -83,6 +83,7 @@ def items(client: Any, sync_items: ContainerProxy) -> Any:
         ("-c.n = -1", "a"),
         ("c.n % 2 = 1", "ac"),
         ("c.n / 0 = 1", ""),
+        ("IS_DEFINED(c.n * 1e308 * 1e308)", ""),
         ("c['n'] = 1", "a"),
         ('c["tags"][0] = "x"', "ab"),
         ("c.tags[1] = 'y'", "b"),
@@ -158,6 +159,7 @@ def test_where(sync_items: ContainerProxy, condition: str, expected: str) -> Non
         ("SELECT COUNT(1) AS k FROM c WHERE c.id = 'zz'", [{"k": 0}]),
         ("SELECT VALUE SUM(c.n) FROM c WHERE IS_NUMBER(c.n)", [6.5]),
         ("SELECT VALUE SUM(c.n) FROM c", []),
+        ("SELECT VALUE c.n * 4 FROM c WHERE c.id = 'b'", [10]),
         ("SELECT VALUE AVG(c.n) FROM c WHERE c.n IN (1, 3)", [2]),
         ("SELECT MIN(c.n) AS low, MAX(c.n) AS high FROM c", [{"low": 1, "high": "3"}]),
         (
