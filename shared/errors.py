@@ -86,8 +86,6 @@ class JobNotFoundError(DtqError):
     title = "There is no such job"
 
 
-class RouteNotFoundError(DtqError):
-    """No call of the API has this address."""
 
     code = "not_found"
     status = 404
