@@ -87,11 +87,6 @@ class JobNotFoundError(DtqError):
 
 
 
-    code = "not_found"
-    status = 404
-    title = "There is no such address"
-
-
 class NotFinishedError(DtqError):
     """The result was asked for before the job ended."""
 
