@@ -94,4 +94,5 @@ class Reader:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = sqlite3.connect(self._uri, uri=True, isolation_level=None)
+            connection.execute("PRAGMA cache_size = -512")  # KiB; the kernel caches the file as well
         return connection

@@ -132,7 +132,6 @@ def test_invalid_ids_are_400(gateway: Gateway, identifier: Any) -> None:
         b"\xff",
         b'{"id": "x", "tenant": "t", "n": 1e999}',
         b'{"tenant": "t"}',
-        b'{"id": "x", "tenant": "t", "n": 123456789012345678901234567890}',
         b'{"id": "x", "tenant": "u"}',
     ],
 )
