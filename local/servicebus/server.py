@@ -58,18 +58,14 @@ async def serve(stop: asyncio.Event, *, port: int, data: Path, queues: dict[str,
     connections: set[AmqpConnection] = set()
 
     def close_links(queue: Queue) -> None:
+        """Close what a changed status or a deletion ends. A sender stays: its sends get precise refusals."""
         is_gone = broker.find(queue.name) is not queue
+        receives = queue.properties.status in {"Active", "SendDisabled"}
         error: BrokerError = EntityDisabledError(f"Messaging entity '{queue.name}' is currently disabled.")
         if is_gone:
             error = EntityNotFoundError(f"The messaging entity '{queue.name}' has been deleted.")
-        status = queue.properties.status
         for connection in list(connections):
-            connection.detach_links(
-                queue,
-                error,
-                senders=is_gone or status in {"Disabled", "SendDisabled"},
-                receivers=is_gone or status in {"Disabled", "ReceiveDisabled"},
-            )
+            connection.detach_links(queue, error, senders=is_gone, receivers=is_gone or not receives)
 
     broker.on_closed = close_links
     turns = Turns(broker)

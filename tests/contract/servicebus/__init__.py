@@ -1,0 +1,1 @@
+"""What a Service Bus client may rely on, asked of the emulator through the unmodified azure-servicebus SDK."""
