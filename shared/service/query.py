@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 
 import msgspec
 
@@ -127,7 +126,7 @@ def _token_of_job_id(job_id: str) -> str:
 def _job_id_of_token(token: str) -> str:
     try:
         job_id = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         job_id = ""
     if not is_job_id(job_id):
         raise InvalidRequestError(
