@@ -13,8 +13,16 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, Priority, VersionedJob
-from shared.jobs.states import TERMINAL, change
-from shared.service.claim import claimed, finish_written, is_held, send_copy, send_dead_letter, write_result
+from shared.jobs.states import TERMINAL, WAITING, change
+from shared.service.claim import (
+    claimed,
+    finish_written,
+    is_held,
+    send_copy,
+    send_dead_letter,
+    send_next,
+    write_result,
+)
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
 
@@ -112,8 +120,13 @@ async def bury(services: Services, body: bytes, message_id: str, reason: str, de
     if superseded or over or is_held(row, services.clock()):
         logger.info("job %s: %s; the broker's dead letter is dropped", row.job_id, row.state)
         return
+    if row.state in WAITING and (row.run, row.attempt) == (message.job.run, message.attempt):
+        # The attempt was settled, only the broker never heard of it. The next one is due, sent already or not.
+        await send_next(services, found)
+        return
     try:
-        if not await finish_written(services, found):
+        # An older run's result says nothing of this one; its row is here only where the table has lost the newer.
+        if row.run < message.job.run or not await finish_written(services, found):
             await _fail_crashed(services, message, found, reason, description)
     except PreconditionFailedError as exc:
         raise TransientError(f"job {row.job_id} changed while it was buried") from exc
@@ -130,13 +143,16 @@ async def _fail_crashed(
         "The message waited longer than the queue keeps one." if expired else _crash_text(description),
         retryable=False,
     )
-    held = claimed(services, found.job, message.attempt)
+    job = found.job
+    if job.run < message.job.run:
+        job = msgspec.structs.replace(message.job, fence=job.fence)
+    held = claimed(services, job, message.attempt)
     etag = await services.status.update(found.job, held, found.etag)
     failed = change(
         held,
         JobState.FAILED,
         error=error,
-        attempts=(*held.attempts, Attempt(held.attempt, found.job.started_at or now, now, "lost", error)),
+        attempts=(*held.attempts, Attempt(held.attempt, job.started_at or now, now, "lost", error)),
         updated_at=now,
         finished_at=now,
         lease_until=None,
