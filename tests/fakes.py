@@ -33,7 +33,7 @@ MAX_DELIVERIES = 5
 
 def seeded(number: int) -> random.Random:
     """Chance that is the same every time."""
-    return random.Random(number)  # noqa: S311 - nothing secret is drawn
+    return random.Random(number)
 
 
 class Clock:
@@ -354,12 +354,13 @@ class FakeQueue:
         return first
 
     def complete(self, message: Waiting) -> None:
-        """Remove a message that was dealt with."""
-        self.waiting.remove(message)
+        """Remove a message that was dealt with; one that another delivery settled is gone already."""
+        if message in self.waiting:
+            self.waiting.remove(message)
 
     def abandon(self, message: Waiting) -> None:
         """Leave a message for another delivery, or give it up when there were too many."""
-        if message.deliveries >= MAX_DELIVERIES:
+        if message in self.waiting and message.deliveries >= MAX_DELIVERIES:
             self.waiting.remove(message)
             self.poison.append(Dead(message.body, message.message_id, "MaxDeliveryCountExceeded", ""))
 
