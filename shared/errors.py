@@ -86,7 +86,6 @@ class JobNotFoundError(DtqError):
     title = "There is no such job"
 
 
-
 class NotFinishedError(DtqError):
     """The result was asked for before the job ended."""
 

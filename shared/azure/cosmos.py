@@ -51,6 +51,7 @@ class CosmosResultStore:
         self._client: CosmosClient | None = None
         self._container: ContainerProxy | None = None
         self._creating = asyncio.Lock()
+        self._container_exists = False
 
     async def put(self, document: ResultDocument) -> None:
         """See ResultStore. One call, unless the job has a document already (a replay, or an attempt that died)."""
@@ -129,8 +130,9 @@ class CosmosResultStore:
             try:
                 return await operation()
             except CosmosResourceNotFoundError:
-                if not await self._create_missing_container():
+                if self._container_exists:
                     raise
+                await self._ensure_container()
                 return await operation()
         except (CosmosResourceExistsError, CosmosResourceNotFoundError, CosmosAccessConditionFailedError):
             raise
@@ -139,19 +141,17 @@ class CosmosResultStore:
         except AzureError as exc:
             raise TransientError(f"Cosmos DB cannot be reached: {exc}", unknown_outcome=True) from exc
 
-    async def _create_missing_container(self) -> bool:
-        """Whether a 404 meant the container, not the item; it is there afterwards.
+    async def _ensure_container(self) -> None:
+        """Make the container unless it is there: a 404 may have meant it, not the item.
 
-        In Azure the template makes both, and the app's identity could not. Locally the first job does.
+        In Azure the template makes it, and the app's identity could not. Locally the first job does.
         """
-        container = self._results()
-        try:
-            await container.read()
-        except CosmosResourceNotFoundError:
-            async with self._creating:
+        async with self._creating:
+            try:
+                await self._results().read()
+            except CosmosResourceNotFoundError:
                 await self._create_container()
-            return True
-        return False
+            self._container_exists = True
 
     async def _create_container(self) -> None:
         if self._client is None:
