@@ -50,7 +50,7 @@ class Emulator:
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    queue = {"Name": "work", "Properties": {"LockDuration": "PT1S", "RequiresDuplicateDetection": True}}
+    queue = {"Name": "work", "Properties": {"LockDuration": "PT30S", "RequiresDuplicateDetection": True}}
     made = Emulator(tmp_path, write_config(tmp_path, queue))
     yield made
     made.stop_all()
@@ -100,7 +100,7 @@ def test_kill_in_the_middle_of_sends_loses_no_acknowledged_one(emulator: Emulato
 
 def test_kill_in_the_middle_of_completes_brings_none_back(emulator: Emulator) -> None:
     service = emulator.start()
-    completed: set[int] = set()
+    completed: set[int | None] = set()
     with client(service) as sending, sending.get_queue_sender("work") as sender:
         sender.send_messages([ServiceBusMessage(str(number)) for number in range(500)])
     enough = threading.Event()
@@ -186,7 +186,7 @@ def test_the_shipped_config_loads(tmp_path: Path) -> None:
     finally:
         shipped.stop_all()
     assert set(queues) == {definition["Name"] for definition in definitions}
-    low = queues["jobs-low"]
+    low: Any = queues["jobs-low"]
     assert low.lock_duration == dt.timedelta(minutes=1)
     assert low.default_message_time_to_live == dt.timedelta(days=14)
     assert low.duplicate_detection_history_time_window == dt.timedelta(minutes=10)
