@@ -42,7 +42,7 @@ def decode(data: bytes, position: int = 0) -> tuple[Any, int]:
     """
     try:
         return _READERS[data[position]](data, position + 1)
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError, TypeError, RecursionError) as error:
+    except (IndexError, KeyError, struct.error, ValueError, TypeError, RecursionError) as error:
         raise DecodeError(f"there is no AMQP value at byte {position}: {error!r}") from error
 
 
@@ -106,11 +106,6 @@ def _fixed(layout: str) -> Reader:
     packed = struct.Struct(">" + layout)
     size = packed.size
     return lambda data, position: (packed.unpack_from(data, position)[0], position + size)
-
-
-def _raw(size: int) -> Reader:
-    """Decimals, chars and other types that a broker passes on without reading."""
-    return lambda data, position: (data[position : position + size], position + size)
 
 
 def _uuid(data: bytes, position: int) -> tuple[Any, int]:
@@ -204,14 +199,14 @@ _READERS: dict[int, Reader] = {
     0x70: _fixed("I"),
     0x71: _fixed("i"),
     0x72: _fixed("f"),
-    0x73: _raw(4),
-    0x74: _raw(4),
+    0x73: _fixed("4s"),  # char and the decimals: a broker passes them on unread
+    0x74: _fixed("4s"),
     0x80: _fixed("Q"),
     0x81: _fixed("q"),
     0x82: _fixed("d"),
     0x83: _fixed("q"),
-    0x84: _raw(8),
-    0x94: _raw(16),
+    0x84: _fixed("8s"),
+    0x94: _fixed("16s"),
     0x98: _uuid,
     0xA0: _variable(text=False, small=True),
     0xA1: _variable(text=True, small=True),
