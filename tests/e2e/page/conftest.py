@@ -20,13 +20,13 @@ SLOW_SECONDS = 0.4
 expect.set_options(timeout=TIMEOUT_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the stack keeps its state."""
     return tmp_path_factory.mktemp("stack")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(data: Path) -> Iterator[Service]:
     """The whole stack on free ports, with data of its own."""
     with running("up", "--port", "0", "--data", str(data)) as service:

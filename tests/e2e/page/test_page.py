@@ -12,8 +12,8 @@ from playwright.async_api import Locator, Page, expect
 from tests.e2e.page.browser import Complaints
 from tests.e2e.page.client import Client
 
-# One stack and one browser for all of them: with pytest-xdist they run in one process.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("page")]
+# One stack and one browser for all of them, in one process of pytest-xdist.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("stack")]
 
 JOB_TYPES = ["exchange_rate", "github_user", "quote", "test_task", "weather"]
 Scheme = Literal["light", "dark"]
