@@ -364,6 +364,10 @@ class FakeQueue:
             self.waiting.remove(message)
             self.poison.append(Dead(message.body, message.message_id, "MaxDeliveryCountExceeded", ""))
 
+    def was_sent(self, message_id: str) -> bool:
+        """Whether a message of this id ever arrived."""
+        return message_id in self._seen
+
     async def _bury(self, dead: Dead) -> None:
         def bury() -> None:
             if self._is_new(dead.message_id):
