@@ -143,6 +143,14 @@ def number(parameters: Mapping[str, str], name: str, default: float, low: float,
     return value
 
 
+def whole_number(parameters: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A query parameter as a whole number. Raises InvalidRequestError outside of low..high."""
+    value = number(parameters, name, default, low, high)
+    if value != int(value):
+        raise InvalidRequestError(f"{name} must be a whole number.", errors=[(name, "not a whole number")])
+    return int(value)
+
+
 def choice(parameters: Mapping[str, str], name: str, choices: Collection[str]) -> str | None:
     """A query parameter that is one of `choices`, or None. Raises InvalidRequestError."""
     value = parameters.get(name)

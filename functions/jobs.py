@@ -1,15 +1,27 @@
-"""`/api/v1/jobs`: submit, read, list."""
+"""`/api/v1/jobs`: submit, read, list, cancel, start again."""
 
 from __future__ import annotations
 
 import azure.functions as func
 
-from functions.http import choice, current_trace, endpoint, json_body, json_response, number, problem, query
+from functions.http import (
+    choice,
+    current_trace,
+    endpoint,
+    json_body,
+    json_response,
+    number,
+    problem,
+    query,
+    whole_number,
+)
 from shared.composition import registry, services, settings
 from shared.errors import DtqError, InvalidRequestError
 from shared.jobs.model import Job, JobState, Priority
+from shared.service.cancel import cancel_job
 from shared.service.ports import JobFilter
 from shared.service.query import get_job, get_result, list_jobs
+from shared.service.replay import retry_job
 from shared.service.submit import submit, submit_batch
 from shared.service.view import job_view
 
@@ -66,10 +78,8 @@ async def jobs_list(req: func.HttpRequest) -> func.HttpResponse:
     if job_type is not None:
         registry().require(job_type)
     wanted = JobFilter(JobState(state) if state else None, job_type, Priority(priority) if priority else None)
-    limit = number(parameters, "limit", 50, 1, 200)
-    if limit != int(limit):
-        raise InvalidRequestError("limit must be a whole number.", errors=[("limit", "not a whole number")])
-    return json_response(await list_jobs(services(), wanted, int(limit), parameters.get("page_token")))
+    limit = whole_number(parameters, "limit", 50, 1, 200)
+    return json_response(await list_jobs(services(), wanted, limit, parameters.get("page_token")))
 
 
 @blueprint.function_name("jobs_get")
@@ -96,6 +106,26 @@ async def jobs_result(req: func.HttpRequest) -> func.HttpResponse:
     """GET /jobs/{job_id}/result"""
     query(req, ())
     return json_response(await get_result(services(), req.route_params["job_id"]))
+
+
+@blueprint.function_name("jobs_cancel")
+@blueprint.route("v1/jobs/{job_id}", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
+@endpoint
+async def jobs_cancel(req: func.HttpRequest) -> func.HttpResponse:
+    """DELETE /jobs/{job_id}"""
+    query(req, ())
+    job = await cancel_job(services(), req.route_params["job_id"])
+    return json_response(job_view(job), 200 if job.state is JobState.CANCELLED else 202)
+
+
+@blueprint.function_name("jobs_retry")
+@blueprint.route("v1/jobs/{job_id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@endpoint
+async def jobs_retry(req: func.HttpRequest) -> func.HttpResponse:
+    """POST /jobs/{job_id}/retry"""
+    query(req, ())
+    view = job_view(await retry_job(services(), req.route_params["job_id"]))
+    return json_response(view, 202, {"Location": view.links.self})
 
 
 def _idempotency_key(req: func.HttpRequest) -> str | None:

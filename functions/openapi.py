@@ -13,13 +13,16 @@ from shared.composition import registry
 from shared.jobs.model import JobState, Priority
 from shared.jobs.registry import Registry
 from shared.service.query import Page
+from shared.service.replay import DeadLetterReport, DeadLetterRequest
 from shared.service.submit import MAX_BATCH, SubmitRequest
-from shared.service.view import API_BASE, JobView, ResultView
+from shared.service.view import API_BASE, DeadLetterView, JobView, ResultView
 
 blueprint = func.Blueprint()
 
 VERSION = "0.1.0"
 _REF = "#/components/schemas/{name}"
+
+_TYPES = [SubmitRequest, JobView, ResultView, Page, DeadLetterView, DeadLetterRequest, DeadLetterReport]
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -76,7 +79,10 @@ async def openapi(req: func.HttpRequest) -> func.HttpResponse:
 @functools.cache
 def document(job_types: Registry) -> dict[str, Any]:
     """The whole OpenAPI document."""
-    _, components = msgspec.json.schema_components([SubmitRequest, JobView, ResultView, Page], ref_template=_REF)
+    _, components = msgspec.json.schema_components(
+        [SubmitRequest, JobView, ResultView, Page, DeadLetterView, DeadLetterRequest, DeadLetterReport],
+        ref_template=_REF,
+    )
     schemas = {**components, "Problem": _PROBLEM_SCHEMA, "JobType": _JOB_TYPE_SCHEMA, **_payloads(job_types)}
     # What a request looks like on the wire: the payload of the job type that it names.
     schemas["SubmitRequest"]["properties"]["payload"] = {
@@ -187,6 +193,24 @@ def _paths() -> dict[str, Any]:
                     "304": {"description": "Not changed since the given ETag"},
                     **_problems(401, 404, 422, 503),
                 },
+            },
+            "delete": {
+                "operationId": "cancelJob",
+                "summary": "Cancel a job",
+                "parameters": [job_id],
+                "responses": {
+                    "200": _answer("Cancelled: it had not begun", _ref("JobView")),
+                    "202": _answer("It runs; its handler is asked to give way", _ref("JobView")),
+                    **_problems(401, 404, 409, 503),
+                },
+            },
+        },
+        f"{API_BASE}/jobs/{{job_id}}/retry": {
+            "post": {
+                "operationId": "retryJob",
+                "summary": "Start a failed or cancelled job again",
+                "parameters": [job_id],
+                "responses": {"202": _answer("It is queued", _ref("JobView")), **_problems(401, 404, 409, 503)},
             }
         },
         f"{API_BASE}/jobs/{{job_id}}/result": {
@@ -197,6 +221,19 @@ def _paths() -> dict[str, Any]:
                 "responses": {"200": _answer("The result", _ref("ResultView")), **_problems(401, 404, 409, 410, 503)},
             }
         },
+        f"{API_BASE}/dead-letters": {
+            "get": {
+                "operationId": "listDeadLetters",
+                "summary": "List the oldest dead letters",
+                "parameters": [_parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50})],
+                "responses": {
+                    "200": _answer("The dead letters", _list_of("dead_letters", _ref("DeadLetterView"))),
+                    **_problems(401, 422, 503),
+                },
+            }
+        },
+        f"{API_BASE}/dead-letters/replay": {"post": _dead_letter_action("replay", "Start their jobs again")},
+        f"{API_BASE}/dead-letters/purge": {"post": _dead_letter_action("purge", "Remove them for good")},
         f"{API_BASE}/job-types": {
             "get": {
                 "operationId": "listJobTypes",
@@ -222,6 +259,18 @@ def _paths() -> dict[str, Any]:
         },
         "/api/healthz": {"get": _probe("healthz", "Whether the process answers")},
         "/api/readyz": {"get": _probe("readyz", "Whether the services that a job needs answer")},
+    }
+
+
+def _dead_letter_action(name: str, summary: str) -> dict[str, Any]:
+    return {
+        "operationId": f"{name}DeadLetters",
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("DeadLetterRequest")}}},
+        "responses": {
+            "200": _answer("What matched and what was done", _ref("DeadLetterReport")),
+            **_problems(400, 401, 413, 415, 422, 503),
+        },
     }
 
 
@@ -254,7 +303,7 @@ _MEANING = {
     400: "The body is empty or not JSON",
     401: "A function key is missing or wrong",
     404: "No such job",
-    409: "The Idempotency-Key belongs to another request, or the job has not finished",
+    409: "The Idempotency-Key belongs to another request, or the job is not in a state for this",
     410: "The result has expired",
     413: "The body or the payload is too large",
     415: "The body is not declared as JSON",

@@ -33,17 +33,20 @@ def services() -> Services:
     """The services of this process, with their clients, which connect when they are first used."""
     # The SDKs take most of a cold start: a probe or the catalogue of job types is answered without them.
     from shared.azure.cosmos import CosmosResultStore  # noqa: PLC0415
-    from shared.azure.servicebus import ServiceBusJobQueue  # noqa: PLC0415
+    from shared.azure.dead_letters import ServiceBusDeadLetters  # noqa: PLC0415
+    from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue  # noqa: PLC0415
     from shared.azure.signalr import SignalRNotifier  # noqa: PLC0415
     from shared.azure.tables import TableStatusStore  # noqa: PLC0415
 
     configured = settings()
+    bus = ServiceBusConnection(configured.service_bus)
     return Services(
         settings=configured,
         registry=registry(),
         status=TableStatusStore(configured.tables, utc_now),
         results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
-        queue=ServiceBusJobQueue(configured.service_bus),
+        queue=ServiceBusJobQueue(bus),
+        dead_letters=ServiceBusDeadLetters(bus),
         notifier=SignalRNotifier(configured.signalr),
         clock=utc_now,
         rng=random.SystemRandom(),

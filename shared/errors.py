@@ -94,6 +94,22 @@ class NotFinishedError(DtqError):
     title = "The job has not finished"
 
 
+class AlreadyFinishedError(DtqError):
+    """The job has ended and cannot be cancelled any more."""
+
+    code = "already_finished"
+    status = 409
+    title = "The job has finished"
+
+
+class NotRetryableError(DtqError):
+    """The job is not one that can be started again: only failed and cancelled ones can."""
+
+    code = "not_retryable"
+    status = 409
+    title = "The job cannot be started again"
+
+
 class ResultExpiredError(DtqError):
     """The job ended, but its result is older than the retention time."""
 

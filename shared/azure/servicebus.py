@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from azure.core.exceptions import AzureError
@@ -51,12 +52,35 @@ _REFUSED = (
 _PEEK = 100
 
 
-class ServiceBusJobQueue:
-    """`JobQueue` over azure-servicebus. Client and senders are made at the first call, in the loop that makes it."""
+class ServiceBusConnection:
+    """The client of a process, shared by all that speak to Service Bus; made at the first call, in its loop."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client: ServiceBusClient | None = None
+
+    def client(self) -> ServiceBusClient:
+        """The client. It tries few times and quickly: a caller waits."""
+        if self._client is None:
+            options: dict[str, Any] = {"retry_total": 2, "retry_backoff_factor": 0.2, "retry_backoff_max": 2}
+            connection = self._connection
+            if connection.endpoint:
+                self._client = ServiceBusClient(connection.endpoint, credential(connection.client_id), **options)
+            else:
+                self._client = ServiceBusClient.from_connection_string(connection.connection_string, **options)
+        return self._client
+
+    async def close(self) -> None:
+        """Close all that was opened through the client."""
+        if self._client is not None:
+            await self._client.close()
+
+
+class ServiceBusJobQueue:
+    """`JobQueue` over azure-servicebus."""
+
+    def __init__(self, bus: ServiceBusConnection) -> None:
+        self._bus = bus
         self._senders: dict[str, ServiceBusSender] = {}
         # The SDK's sender is not safe for tasks that send at once.
         self._locks: dict[str, asyncio.Lock] = {}
@@ -86,8 +110,7 @@ class ServiceBusJobQueue:
         """Close the connections."""
         for sender in self._senders.values():
             await sender.close()
-        if self._client is not None:
-            await self._client.close()
+        await self._bus.close()
 
     async def _send_dead(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         message = ServiceBusMessage(
@@ -118,7 +141,7 @@ class ServiceBusJobQueue:
 
     async def _oldest(self, queue: str) -> datetime | None:
         try:
-            async with self._service_bus().get_queue_receiver(queue, prefetch_count=0) as receiver:
+            async with self._bus.client().get_queue_receiver(queue, prefetch_count=0) as receiver:
                 for message in await receiver.peek_messages(_PEEK):
                     if message.state is ServiceBusMessageState.ACTIVE:
                         return message.enqueued_time_utc
@@ -128,25 +151,8 @@ class ServiceBusJobQueue:
 
     def _sender(self, queue: str) -> ServiceBusSender:
         if queue not in self._senders:
-            self._senders[queue] = self._service_bus().get_queue_sender(queue)
+            self._senders[queue] = self._bus.client().get_queue_sender(queue)
         return self._senders[queue]
-
-    def _service_bus(self) -> ServiceBusClient:
-        if self._client is None:
-            connection = self._connection
-            if connection.endpoint:
-                self._client = ServiceBusClient(
-                    connection.endpoint,
-                    credential(connection.client_id),
-                    retry_total=2,
-                    retry_backoff_factor=0.2,
-                    retry_backoff_max=2,
-                )
-            else:
-                self._client = ServiceBusClient.from_connection_string(
-                    connection.connection_string, retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2
-                )
-        return self._client
 
 
 def _message(outgoing: Outgoing) -> ServiceBusMessage:

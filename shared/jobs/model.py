@@ -57,13 +57,14 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One finished attempt: `outcome` is completed, failed, timed_out, cancelled or lost."""
+    """One finished attempt: `outcome` is completed, failed, timed_out, cancelled or lost. `run` counts the restarts."""
 
     attempt: int
     started_at: datetime
     finished_at: datetime
     outcome: str
     error: JobError | None = None
+    run: int = 1
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.jobs.model import Job, JobState
+from shared.jobs.model import Attempt, Job, JobError, JobState
 
 S = JobState
 
@@ -41,3 +42,8 @@ def change(job: Job, to: JobState, **fields: Any) -> Job:
     if to not in TRANSITIONS[job.state]:
         raise IllegalTransitionError(job, to)
     return msgspec.structs.replace(job, state=to, **fields)
+
+
+def with_attempt(job: Job, now: datetime, outcome: str, error: JobError | None = None) -> tuple[Attempt, ...]:
+    """The job's history with the present attempt, which ends now."""
+    return (*job.attempts, Attempt(job.attempt, job.started_at or now, now, outcome, error, job.run))

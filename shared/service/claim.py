@@ -9,7 +9,7 @@ import msgspec
 
 from shared.jobs.ids import message_id
 from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, ResultDocument, VersionedJob
-from shared.jobs.states import TERMINAL, change
+from shared.jobs.states import TERMINAL, change, with_attempt
 from shared.service.ports import ConflictError, Outgoing, PreconditionFailedError, Services
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def is_held(row: Job, now: datetime) -> bool:
 def with_lost_attempt(row: Job, now: datetime) -> tuple[Attempt, ...]:
     """The row's history with the attempt that its dead owner never ended."""
     error = JobError("owner_lost", f"{row.owner} stopped renewing its lease.", retryable=True)
-    return (*row.attempts, Attempt(row.attempt, row.started_at or now, now, "lost", error))
+    return with_attempt(row, now, "lost", error)
 
 
 async def finish_written(services: Services, found: VersionedJob) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -126,6 +126,44 @@ class JobQueue(Protocol):
         """When the oldest active message of each queue was enqueued; None for an empty queue."""
 
 
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message in the queue of dead letters; `message` is None where its body cannot be read."""
+
+    message_id: str
+    reason: str
+    description: str
+    dead_since: datetime
+    message: JobMessage | None
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of its job, where it can be read."""
+        return self.message.job.job_id if self.message is not None else None
+
+    @property
+    def job_type(self) -> str | None:
+        """The type of its job, where it can be read."""
+        return self.message.job.job_type if self.message is not None else None
+
+
+class DeadLetters(Protocol):
+    """The queue of dead letters, looked at and worked off. Every method may raise TransientError."""
+
+    async def browse(self, limit: int) -> list[DeadLetter]:
+        """The oldest dead letters, which stay where they are."""
+
+    async def take(
+        self,
+        matches: Callable[[DeadLetter], bool],
+        handle: Callable[[DeadLetter], Awaitable[bool]],
+        limit: int,
+    ) -> bool:
+        """Hand up to `limit` matching letters to `handle`, oldest first, and remove those for which it says True.
+
+        Returns whether it stopped with letters left to look at: at the limit, or because time was up.
+        """
+
+
 class Notifier(Protocol):
     """Pushes jobs' changes to browsers. Never raises and never blocks: a lost push is not a lost job."""
 
@@ -145,6 +183,7 @@ class Services:
     status: StatusStore
     results: ResultStore
     queue: JobQueue
+    dead_letters: DeadLetters
     notifier: Notifier
     clock: Callable[[], datetime]
     rng: random.Random

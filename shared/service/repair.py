@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, Priority, VersionedJob
-from shared.jobs.states import TERMINAL, WAITING, change
+from shared.jobs.model import Job, JobError, JobMessage, JobState, Priority, VersionedJob
+from shared.jobs.states import TERMINAL, WAITING, change, with_attempt
 from shared.service.claim import (
     claimed,
     finish_written,
@@ -152,7 +152,7 @@ async def _fail_crashed(
         held,
         JobState.FAILED,
         error=error,
-        attempts=(*held.attempts, Attempt(held.attempt, job.started_at or now, now, "lost", error)),
+        attempts=with_attempt(msgspec.structs.replace(held, started_at=job.started_at), now, "lost", error),
         updated_at=now,
         finished_at=now,
         lease_until=None,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import InvalidRequestError
-from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, TimelineEntry, VersionedJob
+from shared.jobs.model import Job, JobError, JobMessage, JobState, TimelineEntry, VersionedJob
 from shared.jobs.outcomes import (
     Cancelled,
     Completed,
@@ -21,13 +21,16 @@ from shared.jobs.outcomes import (
     LeaseLost,
     Lost,
     Outcome,
+    PermanentError,
+    RetryableError,
     Snoozed,
     SnoozeJob,
     failure,
 )
 from shared.jobs.registry import JobType
 from shared.jobs.retry import RetryPolicy
-from shared.jobs.states import change
+from shared.jobs.states import change, with_attempt
+from shared.service.cancel import cancel_waiting
 from shared.service.claim import claim, finish_written, send_copy, send_dead_letter, send_next, write_result
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.running import RunningJob
@@ -118,7 +121,7 @@ async def _call(services: Services, running: RunningJob) -> Outcome:
             text = f"The attempt exceeded its {running.job.timeout_seconds:g} s."
             return Failed(JobError("timeout", text, retryable=True), timed_out=True)
         outcome = failure(exc)
-        if outcome.error.code == "handler_error":
+        if not isinstance(exc, RetryableError | PermanentError):
             logger.exception("job %s: its handler raised", running.job_id)
         return outcome
 
@@ -178,7 +181,7 @@ async def _complete(services: Services, running: RunningJob, result: Any) -> Non
         progress=100,
         message="Completed",
         timeline=(*job.timeline, TimelineEntry(now, 100, "Completed")),
-        attempts=(*job.attempts, Attempt(job.attempt, job.started_at or now, now, "completed")),
+        attempts=with_attempt(job, now, "completed"),
         updated_at=now,
         finished_at=now,
         lease_until=None,
@@ -191,8 +194,8 @@ async def _complete(services: Services, running: RunningJob, result: Any) -> Non
 def _ended(services: Services, job: Job, error: JobError, *, timed_out: bool) -> Job:
     """The job with this attempt in its history."""
     now = services.clock()
-    attempt = Attempt(job.attempt, job.started_at or now, now, "timed_out" if timed_out else "failed", error)
-    return msgspec.structs.replace(job, attempts=(*job.attempts, attempt), error=error, updated_at=now)
+    attempts = with_attempt(job, now, "timed_out" if timed_out else "failed", error)
+    return msgspec.structs.replace(job, attempts=attempts, error=error, updated_at=now)
 
 
 async def _retry(services: Services, running: RunningJob, job: Job, after: float | None) -> None:
@@ -209,7 +212,10 @@ async def _retry(services: Services, running: RunningJob, job: Job, after: float
     logger.info(
         "job %s: attempt %d failed (%s), next in %.1f s", job.job_id, job.attempt, job.error, wait.total_seconds()
     )
-    if (written := await running.write(waiting)) is not None:
+    written = await running.write(waiting)
+    if written is not None and written.job.cancel_requested:
+        await cancel_waiting(services, written)
+    elif written is not None:
         services.notifier.publish(written.job)
         await send_next(services, written)
 
@@ -226,11 +232,10 @@ async def _fail(services: Services, running: RunningJob, job: Job) -> None:
 async def _cancel(services: Services, running: RunningJob) -> None:
     job = running.job
     now = services.clock()
-    attempt = Attempt(job.attempt, job.started_at or now, now, "cancelled")
     ended = change(
         job,
         JobState.CANCELLED,
-        attempts=(*job.attempts, attempt),
+        attempts=with_attempt(job, now, "cancelled"),
         message="Cancelled",
         updated_at=now,
         finished_at=now,
@@ -244,7 +249,10 @@ async def _cancel(services: Services, running: RunningJob) -> None:
 async def _snooze(services: Services, running: RunningJob, until: datetime) -> None:
     job = running.job
     message = f"Snoozed until {until:%H:%M:%S} UTC"
-    if (written := await running.write(_waiting_again(services, job, JobState.SCHEDULED, until, message))) is not None:
+    written = await running.write(_waiting_again(services, job, JobState.SCHEDULED, until, message))
+    if written is not None and written.job.cancel_requested:
+        await cancel_waiting(services, written)
+    elif written is not None:
         services.notifier.publish(written.job)
         await send_copy(services, JobMessage(job=written.job, attempt=job.attempt, etag=written.etag), until)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.jobs.model import Attempt, Job, JobError, JobState, Priority, ResultDocument, TimelineEntry
+from shared.service.ports import DeadLetter
 
 API_BASE = "/api/v1"
 
@@ -50,6 +51,36 @@ class ResultView(JobView, frozen=True, kw_only=True):
     result: Any
     attempts: tuple[Attempt, ...]
     timeline: tuple[TimelineEntry, ...]
+
+
+class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter: which job it was, why it died and since when. The job's fields are null where it is unreadable."""
+
+    message_id: str
+    reason: str
+    description: str
+    dead_since: datetime
+    job_id: str | None
+    job_type: str | None
+    priority: Priority | None
+    run: int | None
+    attempt: int | None
+
+
+def dead_letter_view(letter: DeadLetter) -> DeadLetterView:
+    """The public fields of a dead letter."""
+    message = letter.message
+    return DeadLetterView(
+        message_id=letter.message_id,
+        reason=letter.reason,
+        description=letter.description,
+        dead_since=letter.dead_since,
+        job_id=letter.job_id,
+        job_type=letter.job_type,
+        priority=message.job.priority if message else None,
+        run=message.job.run if message else None,
+        attempt=message.attempt if message else None,
+    )
 
 
 def job_view(job: Job) -> JobView:

@@ -1,0 +1,89 @@
+"""Cancelling a job: at once while it waits, by request while it runs."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from shared.errors import AlreadyFinishedError, JobNotFoundError, UnavailableError
+from shared.jobs.ids import is_job_id
+from shared.jobs.model import Job, JobState, VersionedJob
+from shared.jobs.states import TERMINAL, change
+from shared.service.claim import write_result
+from shared.service.ports import PreconditionFailedError, Services, TransientError
+from shared.service.submit import TENANT
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 10
+
+
+async def cancel_job(services: Services, job_id: str) -> Job:
+    """Cancel a job; the answer is `cancelled` when it waited, and still `running` when its owner has to give way.
+
+    The owner of a running job settles it: cancelled at its handler's next progress call, or completed when the result
+    was there before. Raises JobNotFoundError, AlreadyFinishedError and UnavailableError.
+    """
+    if not is_job_id(job_id):
+        raise JobNotFoundError(f"{job_id!r} is not a job id.")
+    try:
+        for _ in range(_TRIES):
+            found = await _waiting_or_running(services, job_id)
+            try:
+                if found.job.state is JobState.RUNNING:
+                    return await _request(services, found)
+                return await cancel_waiting(services, found)
+            except PreconditionFailedError:
+                continue  # it has moved: look again
+    except TransientError as exc:
+        raise UnavailableError(f"The job was not cancelled: {exc}") from exc
+    raise UnavailableError("The job was not cancelled: its state kept changing.", retry_after=1)
+
+
+async def _waiting_or_running(services: Services, job_id: str) -> VersionedJob:
+    found = await services.status.get(TENANT, job_id)
+    if found is None:
+        document = await services.results.get(TENANT, job_id)
+        if document is None:
+            raise JobNotFoundError(f"No job has the id {job_id}, or it has expired.")
+        raise _already(document.job)
+    if found.job.state in TERMINAL:
+        raise _already(found.job)
+    return found
+
+
+def _already(job: Job) -> AlreadyFinishedError:
+    return AlreadyFinishedError(f"The job is {job.state} already.", details={"state": str(job.state)})
+
+
+async def _request(services: Services, found: VersionedJob) -> Job:
+    if found.job.cancel_requested:
+        return found.job
+    asked = msgspec.structs.replace(found.job, cancel_requested=True)
+    await services.status.update(found.job, asked, found.etag)
+    return asked
+
+
+async def cancel_waiting(services: Services, waiting: VersionedJob) -> Job:
+    """End a job that no instance holds. Its message finds it cancelled when it comes due, and is dropped.
+
+    Raises PreconditionFailedError when the job has moved on, TransientError when nothing was written.
+    """
+    now = services.clock()
+    ended = change(
+        waiting.job,
+        JobState.CANCELLED,
+        message="Cancelled",
+        updated_at=now,
+        finished_at=now,
+        cancel_requested=True,
+    )
+    await services.status.update(waiting.job, ended, waiting.etag)
+    services.notifier.publish(ended)
+    try:
+        await write_result(services, ended)
+    except (TransientError, PreconditionFailedError) as exc:
+        # The row has said so already and answers for the missing document as long as it lives.
+        logger.warning("job %s: cancelled, but not in the result store: %s", ended.job_id, exc)
+    return ended
