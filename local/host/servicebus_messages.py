@@ -1,6 +1,7 @@
 """Service Bus messages as functions see them: func.ServiceBusMessage with what the real host and worker put into it.
 
-Source: azure.functions.servicebus.ServiceBusMessageInConverter, and the binding data of the Service Bus extension.
+Sources: ServiceBusTriggerBindingStrategy and ServiceBusTriggerInput of the Service Bus extension 5.x, in
+Azure/azure-sdk-for-net, for what is sent; azure.functions.servicebus.ServiceBusMessageInConverter for what becomes of it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from azure.functions.meta import Datum
@@ -63,6 +64,7 @@ def _typed(function: Function, message: ServiceBusMessage) -> Any:
 
 
 def _function_message(message: ServiceBusReceivedMessage, metadata: _TriggerMetadata) -> ServiceBusMessage:
+    """The message with the fields that the extension sends; the others are None in Azure, and so they are here."""
     properties = application_properties(message)
     return ServiceBusMessage(
         body=_body(message),
@@ -71,26 +73,19 @@ def _function_message(message: ServiceBusReceivedMessage, metadata: _TriggerMeta
         user_properties=properties,
         content_type=message.content_type,
         correlation_id=_optional_text(message.correlation_id),
-        dead_letter_error_description=message.dead_letter_error_description,
-        dead_letter_reason=message.dead_letter_reason,
         dead_letter_source=message.dead_letter_source,
         delivery_count=_delivery_count(message),
-        enqueued_sequence_number=message.enqueued_sequence_number,
-        enqueued_time_utc=message.enqueued_time_utc,
-        expires_at_utc=message.expires_at_utc,
+        enqueued_time_utc=_naive(message.enqueued_time_utc),
+        expires_at_utc=_naive(_expires_at(message)),
         label=message.subject,
-        locked_until=message.locked_until_utc,
         lock_token=_optional_text(message.lock_token),
         message_id=_optional_text(message.message_id) or "",
         partition_key=message.partition_key,
         reply_to=message.reply_to,
         reply_to_session_id=message.reply_to_session_id,
-        scheduled_enqueue_time_utc=message.scheduled_enqueue_time_utc,
         sequence_number=message.sequence_number,
         session_id=message.session_id,
-        state=int(message.state),
         subject=message.subject,
-        time_to_live=message.time_to_live,
         to=message.to,
     )
 
@@ -127,31 +122,28 @@ class _TriggerMetadata(Mapping[str, Datum]):
 
 def _metadata(message: ServiceBusReceivedMessage) -> dict[str, Any]:
     properties = application_properties(message)
+    enqueued, expires = message.enqueued_time_utc, _expires_at(message)
     return {
+        "DeliveryCount": _delivery_count(message),
+        "DeadLetterSource": message.dead_letter_source,
+        "LockToken": _optional_text(message.lock_token),
+        "ExpiresAtUtc": _iso(_naive(expires)),
+        "ExpiresAt": _iso(expires),
+        "EnqueuedTimeUtc": _iso(_naive(enqueued)),
+        "EnqueuedTime": _iso(enqueued),
+        "MessageId": _optional_text(message.message_id),
+        "ContentType": message.content_type,
+        "ReplyTo": message.reply_to,
+        "SequenceNumber": message.sequence_number,
+        "To": message.to,
+        "Subject": message.subject,
+        "Label": message.subject,
+        "CorrelationId": _optional_text(message.correlation_id),
         "ApplicationProperties": properties,
         "UserProperties": properties,
-        "ContentType": message.content_type,
-        "CorrelationId": _optional_text(message.correlation_id),
-        "DeadLetterErrorDescription": message.dead_letter_error_description,
-        "DeadLetterReason": message.dead_letter_reason,
-        "DeadLetterSource": message.dead_letter_source,
-        "DeliveryCount": _delivery_count(message),
-        "EnqueuedSequenceNumber": message.enqueued_sequence_number,
-        "EnqueuedTimeUtc": _iso(message.enqueued_time_utc),
-        "ExpiresAtUtc": _iso(message.expires_at_utc),
-        "Label": message.subject,
-        "LockToken": _optional_text(message.lock_token),
-        "LockedUntil": _iso(message.locked_until_utc),
-        "MessageId": _optional_text(message.message_id),
-        "PartitionKey": message.partition_key,
-        "ReplyTo": message.reply_to,
-        "ReplyToSessionId": message.reply_to_session_id,
-        "ScheduledEnqueueTimeUtc": _iso(message.scheduled_enqueue_time_utc),
-        "SequenceNumber": message.sequence_number,
         "SessionId": message.session_id,
-        "Subject": message.subject,
-        "TimeToLive": str(message.time_to_live) if message.time_to_live else None,
-        "To": message.to,
+        "ReplyToSessionId": message.reply_to_session_id,
+        "PartitionKey": message.partition_key,
     }
 
 
@@ -204,5 +196,14 @@ def _plain(value: Any) -> Any:
             return str(value)
 
 
+def _expires_at(message: ServiceBusReceivedMessage) -> datetime:
+    return message.expires_at_utc or datetime.max.replace(tzinfo=UTC)
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    """The UTC time without its zone: the extension sends DateTimeOffset.DateTime, of which the worker makes that."""
+    return moment.replace(tzinfo=None) if moment else None
+
+
 def _iso(moment: datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else None
+    return moment.isoformat() if moment else None

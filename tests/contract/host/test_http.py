@@ -12,6 +12,8 @@ import pytest
 from tests.contract.host.conftest import Http
 from tests.contract.host.hosting import APPS, wait_for_log
 
+pytestmark = pytest.mark.xdist_group("host-http")  # one process holds what the fixtures start
+
 
 def test_request_reaches_the_function(http: Http) -> None:
     answer = http.call("PUT", "/api/echo?a=1&b=two%20words", data=b"body", headers={"X-One": "Value"}).json()

@@ -7,6 +7,8 @@ import pytest
 from tests.contract.host.conftest import Http
 from tests.contract.host.hosting import wait_for_log
 
+pytestmark = pytest.mark.xdist_group("host-http")  # one process holds what the fixtures start
+
 GUID = "11111111-2222-3333-4444-555555555555"
 
 

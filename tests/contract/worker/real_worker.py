@@ -2,7 +2,7 @@
 
 Reads JSON from stdin: [{"app": folder, "calls": [call, ...]}, ...]; writes a JSON list of
 {"error": text} or {"functions": [{"name", "bindings"}], "outcomes": [...]}. A call is
-{"function", "http": {method, url, headers, query, route, body}} or {"function", "message": {body, metadata}}.
+{"function", "http": {method, url, headers, query, route, body}} or {"function", "message": {bodies, metadata}}.
 Each app is loaded in a process of its own, forked after the imports: the library keeps one app in module globals.
 """
 
@@ -78,7 +78,10 @@ def message_data(message: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         name: TypedData(string=value) if isinstance(value, str) else TypedData(json=json.dumps(value))
         for name, value in message["metadata"].items()
     }
-    return TypedData(bytes=message["body"].encode()), metadata
+    bodies = [body.encode() for body in message["bodies"]]
+    if "UserPropertiesArray" in metadata:
+        return TypedData(collection_bytes=SimpleNamespace(bytes=bodies)), metadata
+    return TypedData(bytes=bodies[0]), metadata
 
 
 def response(answer: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import pytest
 from tests.contract.worker.cases import ACCEPTED, PREAMBLE, REFUSED
 from tests.contract.worker.conftest import Worker
 
+pytestmark = pytest.mark.xdist_group("worker")  # one process holds what the fixtures start
+
 Index = dict[str, Any]
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.contract.worker.conftest import Worker
 from tests.contract.worker.environment import ROOT
 
+pytestmark = pytest.mark.xdist_group("worker")  # one process holds what the fixtures start
+
 #: Addresses that need not answer: loading the app and its health probe touch no service.
 SETTINGS = {
     "ServiceBusConnection": "Endpoint=sb://localhost;SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true;",
