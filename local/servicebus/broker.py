@@ -101,6 +101,7 @@ class Broker:
         self._store.delete_queue([part.key for part in parts])
         for part in parts:
             self.on_closed(part)
+            part.close()
 
     def _check_forwarding(self, name: str, properties: QueueProperties) -> None:
         known = {key: queue.properties for key, queue in self._queues.items()}

@@ -70,6 +70,12 @@ class Queue:
     def active_count(self) -> int:
         return len(self._messages) - self.scheduled_count
 
+    def close(self) -> None:
+        """The queue was deleted: nothing in it can be received or settled any more."""
+        self._messages.clear()
+        self._locked.clear()
+        self._line.clear()
+
     # Arrival ---------------------------------------------------------------------------------------------------------
 
     def put(self, body: bytes, now: float, *, hops: int = 0) -> int:
@@ -166,6 +172,12 @@ class Queue:
             self._line.append(receiver)
             if self._ready:
                 self._namespace.touch(self)
+
+    def leave(self, receiver: Receiver) -> None:
+        """Take a receiver that is gone out of the line."""
+        if receiver.is_waiting:
+            receiver.is_waiting = False
+            self._line.remove(receiver)
 
     def dispatch(self, now: float) -> list[tuple[Receiver, Message, wire.Delivery]]:
         """Assign available messages to waiting receivers in turn; each is to be delivered after the commit."""

@@ -118,7 +118,7 @@ class AmqpSession:
         try:
             link = self._open_link(fields)
         except BrokerError as error:
-            logger.info("refused a link to %s: %s", _address(fields[5 if client_receives else 6]), error)
+            logger.info("refused a link: %s", error)
             # Null termini first, as AMQP 2.6.3 asks: the SDK takes anything else for a link that is open.
             self._send_attach(name, handle, client_receives, codec.NULL, codec.NULL, fields)
             self._send(frames.detach(self.channel, handle, frames.error_of(error.condition, str(error))))
@@ -191,6 +191,8 @@ class AmqpSession:
         link = self.links.pop(handle, None)
         if link is not None:
             link.is_attached = False
+            if isinstance(link, QueueReceiver):
+                link.queue.leave(link)
         return link
 
     def _settle(self, delivery_id: int, state: Any, *, settled: bool) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 #: Message bodies kept in memory so that most deliveries need no read; beyond it they are read when they are handed out.
-BODY_CACHE_BYTES = 4 * 1024 * 1024
+BODY_CACHE_BYTES = 2 * 1024 * 1024
 #: Seconds between two removals of outdated entries of the duplicate detection history, while there is traffic.
 _PRUNE_INTERVAL = 30.0
 _SCHEMA = """

@@ -129,6 +129,27 @@ def test_receivers_are_served_in_turn(world: World) -> None:
     ]
 
 
+def test_a_receiver_that_left_gets_nothing(world: World) -> None:
+    gone, there = FakeReceiver(5), FakeReceiver(5)
+    for receiver in (gone, there):
+        world.queue().wait(receiver)
+    world.queue().leave(gone)
+    world.put()
+    assert (len(gone.got), len(there.got)) == (0, 1)
+
+
+def test_what_was_locked_in_a_deleted_queue_cannot_be_settled(world: World) -> None:
+    world.put()
+    (delivery,) = world.receive()
+    queue = world.queue()
+    world.broker.delete_queue("q")
+    assert delivery.lock_token is not None
+    for outcome in Outcome:
+        with pytest.raises(LockLostError):
+            queue.settle(delivery.lock_token, outcome, world.clock())
+    assert world.store.queues() == []
+
+
 def test_a_lock_ends_to_the_second_and_counts(world: World) -> None:
     world.put()
     (first,) = world.receive()
