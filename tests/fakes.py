@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocumen
 from shared.jobs.states import TERMINAL
 from shared.service.ports import (
     ConflictError,
+    DeadLetter,
     IdempotencyKey,
     JobFilter,
     Outgoing,
@@ -381,6 +383,43 @@ class FakeQueue:
             return False
         self._seen[message_id] = self.clock()
         return True
+
+
+class FakeDeadLetters:
+    """`DeadLetters` over the list that `FakeQueue` fills."""
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+
+    async def browse(self, limit: int) -> list[DeadLetter]:
+        return [self._letter(dead) for dead in self._queue.dead[:limit]]
+
+    async def take(
+        self,
+        matches: Callable[[DeadLetter], bool],
+        handle: Callable[[DeadLetter], Awaitable[bool]],
+        limit: int,
+    ) -> bool:
+        left = limit
+        for dead in list(self._queue.dead):
+            letter = self._letter(dead)
+            if not matches(letter):
+                continue
+            if left == 0:
+                return True
+            left -= 1
+            if await handle(letter):
+                await self._queue.faults.around(
+                    "dead_letters.complete", functools.partial(self._queue.dead.remove, dead)
+                )
+        return False
+
+    def _letter(self, dead: Dead) -> DeadLetter:
+        try:
+            message = msgspec.json.decode(dead.body, type=JobMessage)
+        except msgspec.DecodeError:
+            message = None
+        return DeadLetter(dead.message_id, dead.reason, dead.description, self._queue.clock(), message)
 
 
 class FakeNotifier:

@@ -17,7 +17,18 @@ from shared.service.ports import Services, TransientError
 from shared.service.repair import bury
 from shared.service.run import run_message
 from shared.service.submit import Trace, submit
-from tests.fakes import Clock, Crash, FakeNotifier, FakeQueue, FakeResultStore, FakeStatusStore, Faults, Waiting, seeded
+from tests.fakes import (
+    Clock,
+    Crash,
+    FakeDeadLetters,
+    FakeNotifier,
+    FakeQueue,
+    FakeResultStore,
+    FakeStatusStore,
+    Faults,
+    Waiting,
+    seeded,
+)
 
 TRACE = Trace("trace-1")
 LEASE_SECONDS = 30
@@ -75,6 +86,7 @@ class World:
             status=self.status,
             results=self.results,
             queue=self.queue,
+            dead_letters=FakeDeadLetters(self.queue),
             notifier=self.notifier,
             clock=self.clock,
             rng=rng or self._rng,
