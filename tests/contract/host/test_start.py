@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -221,3 +223,56 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
     wait_for_log(service, "DrainMode mode enabled")
     service.process.terminate()
     assert service.process.wait(5) == 1
+
+
+SLOW = """
+@app.route("slow")
+async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    await asyncio.sleep(1)
+    return func.HttpResponse("slow")
+"""
+
+
+def test_sigterm_lets_a_request_finish_and_takes_no_new_one(tmp_path: Path) -> None:
+    service = start_service("host", "--app", str(write_app(tmp_path, SLOW)), "--port", "0")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(requests.get, f"{service.url}/api/slow", timeout=5)
+        wait_for_log(service, "Executing 'Functions.slow'")
+        service.process.terminate()
+        wait_for_log(service, "DrainMode mode enabled")
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{service.url}/api/slow", timeout=5)
+        assert answer.result().text == "slow"
+    assert service.process.wait(5) == 0
+
+
+def test_throttling(tmp_path: Path) -> None:
+    limits = {"maxOutstandingRequests": 2, "maxConcurrentRequests": 1}
+    host_json = json.dumps({"version": "2.0", "extensions": {"http": limits}})
+    with running("host", "--app", str(write_app(tmp_path, SLOW, host_json=host_json)), "--port", "0") as service:
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(lambda _: requests.get(f"{service.url}/api/slow", timeout=5), range(3)))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429]
+        started = [
+            datetime.fromisoformat(line.split()[0]) for line in wait_for_log(service, "Executing 'Func", count=2)
+        ]
+        assert started[1] - started[0] >= timedelta(seconds=0.9), "one at a time"
+
+
+def test_the_home_page_can_be_switched_off(tmp_path: Path) -> None:
+    arguments = ("host", "--app", str(write_app(tmp_path, HELLO)), "--port", "0")
+    with running(*arguments, env={"AzureWebJobsDisableHomepage": "true"}) as service:
+        assert requests.get(f"{service.url}/", timeout=5).status_code == 204
+
+
+def test_a_function_at_the_root_wins_over_the_home_page(tmp_path: Path) -> None:
+    source = """
+@app.route("{*path}")
+def everything(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("mine")
+"""
+    host_json = '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}'
+    with running("host", "--app", str(write_app(tmp_path, source, host_json=host_json)), "--port", "0") as service:
+        assert requests.get(f"{service.url}/", timeout=5).text == "mine"
+        assert requests.get(f"{service.url}/a/b", timeout=5).text == "mine"
+        assert requests.get(f"{service.url}/admin/host/status", timeout=5).json()["state"] == "Running"
