@@ -12,6 +12,7 @@ COMMANDS = {
     "servicebus": ("local.servicebus.cli", "run the Service Bus emulator alone"),
     "cosmos": ("local.cosmos.cli", "run the Cosmos DB emulator alone"),
     "signalr": ("local.signalr.cli", "run the SignalR emulator alone"),
+    "faults": ("local.faults.cli", "run a fault proxy in front of one service"),
     "sandbox": ("local.sandbox.cli", "run the sandbox of the public APIs alone"),
 }
 
