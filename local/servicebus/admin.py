@@ -24,6 +24,8 @@ _SERVICE_BUS = "http://schemas.microsoft.com/netservices/2010/10/servicebus/conn
 _COUNTS = "http://schemas.microsoft.com/netservices/2011/06/servicebus"
 _MAX_PAGE = 100
 _LIST_PATH = "$resources/queues"
+#: Not of the real service: `PUT /$faults?server_busy=N` refuses the next N sends with the error of a throttled one.
+_FAULTS_PATH = "$faults"
 #: Clients write these as the URL of the queue.
 _FORWARDING = frozenset({"ForwardTo", "ForwardDeadLetteredMessagesTo"})
 
@@ -82,7 +84,10 @@ class Admin:
         return Response(HTTPStatus.OK, feed.encode())
 
     def _put(self, request: Request) -> Response:
-        """Create a queue, or with If-Match replace its properties."""
+        """Create a queue, or with If-Match replace its properties; or stage a fault."""
+        if request.path == _FAULTS_PATH:
+            self._broker.busy_sends = int(request.query.get("server_busy", ""))
+            return Response(HTTPStatus.OK)
         given = _properties_of(request.body)
         if "if-match" in request.headers:
             fixed = self._named(request.path).properties.requires_duplicate_detection

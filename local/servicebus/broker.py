@@ -13,7 +13,7 @@ from typing import Any
 
 from local.servicebus import config
 from local.servicebus.config import ConfigError, QueueProperties
-from local.servicebus.errors import EntityNotFoundError
+from local.servicebus.errors import EntityNotFoundError, ServerBusyError
 from local.servicebus.queue import DEAD_LETTER_SUFFIX, Queue
 from local.servicebus.store import QueueRow, Store
 
@@ -32,6 +32,8 @@ class Broker:
         self.on_closed: Callable[[Queue], None] = lambda _queue: None
         #: When `turn` has something to do even if nobody asks; too early where a lock has been settled since.
         self.next_alarm = inf
+        #: So many sends are still to be refused as if the service throttled.
+        self.busy_sends = 0
         self._store = store
         self._queues: dict[str, Queue] = {}
         self._touched: dict[Queue, None] = {}
@@ -134,6 +136,12 @@ class Broker:
         queue = Queue(row.id, row.name, properties, self._store, self, dead_letters=letters, created_at=row.created_at)
         queue.updated_at = row.updated_at
         return queue
+
+    def check_not_busy(self) -> None:
+        """Raises ServerBusyError for each of the next `busy_sends` sends."""
+        if self.busy_sends > 0:
+            self.busy_sends -= 1
+            raise ServerBusyError("The request was terminated because the namespace is being throttled. Error: 50009.")
 
     # Turns -----------------------------------------------------------------------------------------------------------
 

@@ -69,6 +69,13 @@ class MessageTooLargeError(BrokerError):
     status = 413
 
 
+class ServerBusyError(BrokerError):
+    """The service throttles: send again after ten seconds. The emulator does so only when a drill asks for it."""
+
+    condition = "com.microsoft:server-busy"
+    status = 503
+
+
 class UnauthorizedError(BrokerError):
     """No valid token covers the entity: check the connection string's key and the clock."""
 

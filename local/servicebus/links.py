@@ -121,6 +121,7 @@ class QueueSender(Incoming):
 
     def take(self, message: bytes, message_format: int, delivery_id: int | None) -> None:
         self.queue.check_can_send()
+        self._broker.check_not_busy()
         now = self._broker.clock()
         for body in wire.batch(message) if message_format == wire.BATCH_FORMAT else [message]:
             self.queue.put(body, now)
