@@ -42,6 +42,7 @@ class TableStatusStore:
         self._clock = clock
         self._service: TableServiceClient | None = None
         self._clients: dict[str, TableClient] = {}
+        self._tables_exist = False
         self._hours_known: set[tuple[str, str]] = set()
 
     async def insert(self, job: Job) -> str:
@@ -157,7 +158,7 @@ class TableStatusStore:
         }
         while True:
             try:
-                await self._call(lambda: self._table(KEYS).create_entity(entity))
+                await self._call(lambda: self._table(KEYS).create_entity(entity), inserts=True)
             except ResourceExistsError:
                 held = await self._held_key(entity)
                 if held is None:
@@ -196,7 +197,7 @@ class TableStatusStore:
     async def _insert(self, job: Job) -> str:
         entity = row_of(job)
         try:
-            answer = await self._call(lambda: self._table(JOBS).create_entity(entity))
+            answer = await self._call(lambda: self._table(JOBS).create_entity(entity), inserts=True)
         except ResourceExistsError as exc:
             raise ConflictError(job.job_id) from exc
         return str(answer["etag"])
@@ -226,7 +227,7 @@ class TableStatusStore:
         if known in self._hours_known and hour_end(hour) > self._clock():
             return
         entity = {"PartitionKey": job.tenant, "RowKey": inverted_hour(hour), "hour": hour}
-        await self._call(lambda: self._table(HOURS).upsert_entity(entity))
+        await self._call(lambda: self._table(HOURS).upsert_entity(entity), inserts=True)
         self._hours_known.add(known)
 
     async def _of_hour(
@@ -293,13 +294,16 @@ class TableStatusStore:
                 self._service = TableServiceClient.from_connection_string(connection.connection_string, **options)
         return self._service
 
-    async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Do it; make the tables first when they are not there; say TransientError for what may pass."""
+    async def _call(self, operation: Callable[[], Awaitable[T]], *, inserts: bool = False) -> T:
+        """Do it; make the tables first when they are not there; say TransientError for what may pass.
+
+        A 404 may mean the table or the row, and the SDK does not always say which; an insert can only miss the table.
+        """
         try:
             try:
                 return await operation()
-            except HttpResponseError as exc:
-                if getattr(exc, "error_code", None) != "TableNotFound":
+            except ResourceNotFoundError:
+                if self._tables_exist and not inserts:
                     raise
                 await self._create_tables()
                 return await operation()
@@ -313,6 +317,7 @@ class TableStatusStore:
     async def _create_tables(self) -> None:
         names: Iterable[str] = (JOBS, HOURS, KEYS)
         await asyncio.gather(*(self._table_service().create_table_if_not_exists(name) for name in names))
+        self._tables_exist = True
 
 
 def _text(moment: datetime) -> str:
