@@ -6,6 +6,7 @@ what waited for the commit (acknowledgements, replies). So nobody ever sees what
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from math import inf
@@ -16,6 +17,8 @@ from local.servicebus.config import ConfigError, QueueProperties
 from local.servicebus.errors import EntityNotFoundError, ServerBusyError
 from local.servicebus.queue import DEAD_LETTER_SUFFIX, Queue
 from local.servicebus.store import QueueRow, Store
+
+logger = logging.getLogger(__name__)
 
 
 class QueueExistsError(Exception):
@@ -165,11 +168,13 @@ class Broker:
             queue, _ = self._touched.popitem()
             assigned += [(queue, *assignment) for assignment in queue.dispatch(now)]
         self._store.commit(now)
-        calls, self._after_commit = self._after_commit, []
-        for queue, receiver, message, delivery in assigned:
-            receiver.deliver(queue, message, delivery)
-        for call, arguments in calls:
-            call(*arguments)
+        calls = [(receiver.deliver, (queue, message, delivery)) for queue, receiver, message, delivery in assigned]
+        waiting, self._after_commit = self._after_commit, []
+        for call, arguments in [*calls, *waiting]:
+            try:
+                call(*arguments)
+            except Exception:  # one client's trouble must not cost another one its answer
+                logger.exception("could not tell a client what was committed")
 
     def set_alarm(self, when: float) -> None:
         """A queue has something to do then."""

@@ -99,6 +99,11 @@ class AmqpConnection(asyncio.Protocol):
                 if link.queue is queue and wanted and not isinstance(link, ManagementRequests):
                     session.detach_with(link, error)
 
+    def shut_down(self) -> None:
+        """Tell the client that the emulator stops."""
+        if not self._is_closed:
+            self._close(frames.error_of("amqp:connection:forced", "The emulator was stopped."))
+
     def _flush(self) -> None:
         data, self._unsent = b"".join(self._unsent), []
         if not self._transport.is_closing():

@@ -78,8 +78,10 @@ async def serve(stop: asyncio.Event, *, port: int, data: Path, queues: dict[str,
         )
 
     server = await asyncio.get_running_loop().create_server(greet, HOST, port)
-    async with server:
-        announce(f"amqp://{HOST}:{server.sockets[0].getsockname()[1]}")
-        await stop.wait()
-    broker.turn()
+    announce(f"amqp://{HOST}:{server.sockets[0].getsockname()[1]}")
+    await stop.wait()
+    server.close()
+    broker.turn()  # what has arrived is kept and answered
+    for connection in list(connections):
+        connection.shut_down()
     store.close()

@@ -130,8 +130,10 @@ class AmqpSession:
 
     def flow(self, fields: list[Any]) -> None:
         next_incoming, window, handle = fields[0], fields[1], fields[4]
-        sent = (self._next_outgoing_id - (next_incoming or 0)) % _UINT32
-        self._peer_window = (window or 0) - sent
+        on_the_way = (self._next_outgoing_id - (next_incoming or 0)) % _UINT32
+        if on_the_way > _UINT32 // 2:  # the client counts ahead of what it was sent
+            on_the_way = 0
+        self._peer_window = (window or 0) - on_the_way
         self._send_held_back()
         link = self.links.get(handle) if handle is not None else None
         if isinstance(link, Outgoing):

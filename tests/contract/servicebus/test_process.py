@@ -272,6 +272,16 @@ def test_a_hundred_connections_are_served(service: Service, queue: str) -> None:
             opened.close()
 
 
+def test_a_signal_stops_it_while_clients_are_connected(emulator: Emulator) -> None:
+    service = emulator.start()
+    with client(service) as sending, sending.get_queue_sender("work") as sender:
+        sender.send_messages(ServiceBusMessage("kept"))
+        assert service.stop(timeout=5) == 0
+        with pytest.raises(ServiceBusError):
+            sender.send_messages(ServiceBusMessage("too late"))
+    assert not [line for line in service.log if "Traceback" in line]
+
+
 def test_it_is_small_and_idle(emulator: Emulator) -> None:
     service = emulator.start()
     with client(service) as sending, sending.get_queue_sender("work") as sender:
