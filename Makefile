@@ -60,7 +60,7 @@ lock: $(VENV) ## Renew the lock files after an edit of a requirements*.in or pac
 		npm install --package-lock-only --no-audit --no-fund --loglevel=error --prefix $$folder || exit 1; done
 
 clean: ## Remove what was installed and built; the stack's data in .local stays
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results static-ui/dist static-ui/.test
+	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results static-ui/dist static-ui/.test
 	rm -rf local/azurite/node_modules static-ui/node_modules tests/contract/signalr/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -130,6 +130,8 @@ class Child:
         except TimeoutError:
             self.kill()
             return
+        if self.ready.is_set():
+            self._log.own(f"{self.service.name} is ready again")
         self.ready.set()
 
     async def _probe(self, is_ready: asyncio.Event) -> None:

@@ -80,6 +80,14 @@ async def test_a_signal_stops_the_hosts_before_the_services_they_use(harness: Ha
     assert [name for name, line in harness.lines if line == "bye"] == ["front", "cosmos"]
 
 
+async def test_a_signal_stops_what_is_only_starting(harness: Harness) -> None:
+    run = harness.start([service("cosmos", "import time; time.sleep(60)")])
+    await asyncio.sleep(0)  # the task runs up to the start of the process, not to its end
+    harness.stack.on_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(run, 10) == 0
+    assert not harness.ready.is_set()
+
+
 async def test_a_second_signal_kills(harness: Harness) -> None:
     run = harness.start([service("cosmos", _STUBBORN)])
     await asyncio.wait_for(harness.ready.wait(), 10)
