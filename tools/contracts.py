@@ -1,4 +1,4 @@
-"""Write contracts/: the OpenAPI document and the schemas of what travels and rests; a test holds the code to them."""
+"""Write what the code itself knows best: contracts/ and the picture of a job's states. A test compares them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,55 @@ import msgspec
 
 from functions.openapi import document
 from shared.handlers import load_job_types
-from shared.jobs.model import JobMessage, ResultDocument
+from shared.jobs.model import JobMessage, JobState, ResultDocument
+from shared.jobs.states import MEANINGS, TERMINAL, TRANSITIONS
 
-FOLDER = Path(__file__).resolve().parent.parent / "contracts"
+ROOT = Path(__file__).resolve().parent.parent
+
+_STATES = """\
+# A job's states
+
+Made from `shared/jobs/states.py`, where every change of state is checked, by `python -m tools.contracts`.
+
+```mermaid
+stateDiagram-v2
+{arrows}
+```
+
+| state | meaning |
+|---|---|
+{meanings}
+
+A job leaves `failed` or `cancelled` only by an explicit retry or replay, which starts a new run under the same id. From
+`running` to `running` is a take-over: the owner's lease had ended."""
 
 
-def contracts() -> dict[str, dict[str, Any]]:
-    """Every contract by its file's name."""
-    return {
+def generated() -> dict[str, str]:
+    """Every generated file, by its path from the root."""
+    schemas: dict[str, dict[str, Any]] = {
         "openapi.json": document(load_job_types()),
         "message.schema.json": msgspec.json.schema(JobMessage),
         "result.schema.json": msgspec.json.schema(ResultDocument),
     }
+    files = {
+        f"contracts/{name}": json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()
+    }
+    return {**files, "docs/reference/states.md": _states()}
 
 
-def text(contract: dict[str, Any]) -> str:
-    """A contract as its file holds it."""
-    return json.dumps(contract, indent=2, sort_keys=True) + "\n"
+def _states() -> str:
+    arrows = [f"    [*] --> {state}" for state in (JobState.SCHEDULED, JobState.QUEUED)]
+    arrows += [f"    {before} --> {after}" for before in JobState for after in JobState if after in TRANSITIONS[before]]
+    arrows += [f"    {state} --> [*]" for state in JobState if state in TERMINAL]
+    meanings = [f"| `{state}` | {text} |" for state, text in MEANINGS.items()]
+    return _STATES.format(arrows="\n".join(arrows), meanings="\n".join(meanings))
 
 
 def main() -> int:
     """Write them all."""
-    FOLDER.mkdir(exist_ok=True)
-    for name, contract in contracts().items():
-        (FOLDER / name).write_text(text(contract))
+    for path, content in generated().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(content)
     return 0
 
 

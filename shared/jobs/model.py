@@ -22,21 +22,14 @@ class Priority(enum.StrEnum):
 
 
 class JobState(enum.StrEnum):
-    """Where a job is in its life; `shared.jobs.states` says which change may follow which."""
+    """Where a job is in its life; `shared.jobs.states` says what each means and which may follow which."""
 
-    #: Due later: a broker message waits for its time.
     SCHEDULED = "scheduled"
-    #: Due now: waits in its queue.
     QUEUED = "queued"
-    #: An instance holds its lease and runs its handler.
     RUNNING = "running"
-    #: An attempt failed; the next waits for its time.
     RETRYING = "retrying"
-    #: Ended well; the result is stored.
     COMPLETED = "completed"
-    #: Ended badly: no attempt is left, or the failure was permanent.
     FAILED = "failed"
-    #: Ended because somebody asked for it.
     CANCELLED = "cancelled"
 
 

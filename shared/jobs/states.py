@@ -23,6 +23,17 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     S.CANCELLED: frozenset({S.QUEUED}),
 }
 
+#: Each state in a few words, for people.
+MEANINGS: dict[JobState, str] = {
+    S.SCHEDULED: "due later; a broker message waits for its time",
+    S.QUEUED: "due now; waits in its queue",
+    S.RUNNING: "an instance holds its lease and runs its handler",
+    S.RETRYING: "an attempt failed; the next waits for its time",
+    S.COMPLETED: "ended well; the result is stored",
+    S.FAILED: "ended badly: no attempt is left, or the failure was permanent",
+    S.CANCELLED: "ended because somebody asked for it",
+}
+
 #: States that end a run.
 TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.CANCELLED})
 
