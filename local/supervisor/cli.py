@@ -83,6 +83,8 @@ async def _up(directory: Path, options: argparse.Namespace) -> int:
     emulators = services.emulators(directory, ports, secrets)
 
     hosts = services.Hosts(ports["front"], settings, directory / "host", options.auth)
+    if options.auth:
+        keys.ensure_function_keys(hosts.function_keys)
 
     async def make_hosts() -> Sequence[services.Service]:
         if options.layout == "flex":

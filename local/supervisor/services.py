@@ -92,7 +92,13 @@ class Hosts:
     settings: Mapping[str, str] = field(repr=False)
     #: Where hosts keep what Azure keeps in the storage account: timer status and function keys.
     state: Path
+    #: Whether callers must present a key of `function_keys`.
     auth: bool
+
+    @property
+    def function_keys(self) -> Path:
+        """Where the hosts read the keys that hold for every function."""
+        return self.state / "secrets/host.json"
 
     def shared(self, workers: int) -> list[Service]:
         """One host for HTTP and timers, and `workers` more that each serve every queue."""

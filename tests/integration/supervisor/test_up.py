@@ -205,6 +205,16 @@ def test_layout_flex_gives_every_function_group_a_host(start: Callable[..., Runn
     assert requests.get(f"{stack.url}/api/v1/job-types", timeout=_TIMEOUT).status_code == 200
 
 
+def test_auth_asks_for_the_function_key_that_lies_with_the_data(
+    start: Callable[..., RunningStack], directory: Path
+) -> None:
+    url = f"{start('--auth').url}/api/v1/job-types"
+    assert requests.get(url, timeout=_TIMEOUT).status_code == 401
+    keys = json.loads((directory / "host/secrets/host.json").read_text(encoding="utf-8"))
+    key = keys["functionKeys"][0]["value"]
+    assert requests.get(url, headers={"x-functions-key": key}, timeout=_TIMEOUT).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
