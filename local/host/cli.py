@@ -20,7 +20,7 @@ from aiohttp import web
 from local.host.admin import AdminEndpoints
 from local.host.config import ConfigurationError
 from local.host.cors import Cors
-from local.host.http_server import DEFAULT_BODY_LIMIT, HttpFrontend, HttpOptions
+from local.host.http_server import DEFAULT_BODY_LIMIT, FrontendOptions, HttpFrontend
 from local.host.indexing import Function, IndexingError, load_functions
 from local.host.keys import KeyStore
 from local.host.lifecycle import FunctionsHost
@@ -120,14 +120,16 @@ async def _serve(options: argparse.Namespace, local: LocalSettings, stop: asynci
     secrets = Path(os.environ.get("FUNCTIONS_SECRETS_PATH") or options.state / "secrets")
     keys = KeyStore(secrets) if options.auth else None
     origins = options.cors.split(",") if options.cors else local.cors
-    http_options = HttpOptions(
+    frontend_options = FrontendOptions(
         cors=Cors(tuple(origins), local.cors_credentials),
         keys=keys,
         static=StaticFiles(options.static) if options.static else None,
         body_limit=int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or DEFAULT_BODY_LIMIT),
     )
     admin = AdminEndpoints(host, secured=options.auth)
-    server = web.Server(HttpFrontend(host, http_options, admin.handle).handle, auto_decompress=False, access_log=None)
+    server = web.Server(
+        HttpFrontend(host, frontend_options, admin.handle).handle, auto_decompress=False, access_log=None
+    )
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     port = local.port if options.port is None else options.port

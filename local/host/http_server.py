@@ -37,7 +37,7 @@ class PayloadTooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpOptions:
+class FrontendOptions:
     """What the command line and the settings say about serving."""
 
     cors: Cors
@@ -52,7 +52,7 @@ class HttpFrontend:
     def __init__(
         self,
         host: FunctionsHost,
-        options: HttpOptions,
+        options: FrontendOptions,
         admin: Callable[[web.BaseRequest, Mapping[str, str], AccessLevel], Awaitable[web.Response]],
     ) -> None:
         self._host = host

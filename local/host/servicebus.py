@@ -33,6 +33,7 @@ _SETTLE_GRACE = 0.01  # a message on its way is received before what has ended i
 _HEARTBEAT = 30.0  # seconds without traffic after which the connection is kept alive, while every slot is taken
 _DRAIN_HEARTBEAT = 0.5  # while draining: what still arrived on the open credit goes back within this time
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 5.0  # seconds between two attempts to connect
+_STABLE_SECONDS = 10.0  # a connection that held so long starts the backoff anew
 _SETTLE_ATTEMPTS = 3
 _CLOSE_SECONDS = 5.0
 logger = logging.getLogger("Host.Triggers.ServiceBus")
@@ -69,6 +70,8 @@ class ServiceBusListener:
         self._running: set[_Delivery] = set()
         self._finished: deque[_Delivery] = deque()
         self._stopping = False
+        self._taking = asyncio.Lock()  # held while a message is taken from the queue
+        self._failing = False
         self._wake: asyncio.Future[None] | None = None
         self._last_traffic = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -77,8 +80,11 @@ class ServiceBusListener:
         self._task = asyncio.create_task(self._listen(), name=f"queue {self._queue}")
 
     async def stop(self) -> None:
+        """Take no more messages; on return none is on its way to the function."""
         self._stopping = True
         self._notify()
+        async with self._taking:
+            pass
 
     async def close(self) -> None:
         """Cancel what still runs, give its messages back, and disconnect."""
@@ -106,31 +112,35 @@ class ServiceBusListener:
 
     async def _listen(self) -> None:
         """Connect and pump, again after every failure, until drained."""
-        delay, failing = _FIRST_BACKOFF, False
+        delay = _FIRST_BACKOFF
         while not self._drained:
-            client = _client(self._connection)
-            receiver = client.get_queue_receiver(self._queue, prefetch_count=self._options.prefetch_count)
+            started = time.monotonic()
             try:
-                await receiver.__aenter__()
-                _silence_keep_alive(receiver)
-                if failing:
-                    logger.info("Listening to queue '%s' again for '%s'", self._queue, self._function.name)
-                delay, failing = _FIRST_BACKOFF, False
-                await self._pump(receiver)
+                await self._connect_and_pump()
             except Exception as error:  # noqa: BLE001 - the SDK raises its own, pyamqp's and the socket's errors here
-                if not failing:
+                if not self._failing:
                     self._log_failure(error)
-                failing = True
-            finally:
-                await _close(receiver, client)
-            if failing and self._stopping and not self._running:
-                logger.warning(
-                    "%d messages of '%s' stay unsettled until their locks end", len(self._finished), self._queue
-                )
-                return
-            if failing:
+                self._failing = True
+                if self._stopping and not self._running:
+                    logger.warning("%d deliveries from '%s' stay unsettled", len(self._finished), self._queue)
+                    return
+                if time.monotonic() - started > _STABLE_SECONDS:
+                    delay = _FIRST_BACKOFF
                 await self._wait(seconds=delay)
                 delay = min(delay * 2, _LONGEST_BACKOFF)
+
+    async def _connect_and_pump(self) -> None:
+        client = _client(self._connection)
+        receiver = client.get_queue_receiver(self._queue, prefetch_count=self._options.prefetch_count)
+        try:
+            await receiver.__aenter__()
+            _end_keep_alive(receiver)
+            if self._failing:
+                logger.info("Listening to queue '%s' again for '%s'", self._queue, self._function.name)
+            self._failing = False
+            await self._pump(receiver)
+        finally:
+            await _close(receiver, client)
 
     def _log_failure(self, error: Exception) -> None:
         if isinstance(error, MessagingEntityNotFoundError):
@@ -148,10 +158,11 @@ class ServiceBusListener:
             if self._finished:
                 continue
             if not self._stopping and len(self._running) < self._slots:
-                messages = await self._receive(receiver, due)
+                async with self._taking:
+                    messages = await self._receive(receiver, due)
+                    if messages:
+                        self._dispatch(messages)
                 self._last_traffic = time.monotonic()
-                if messages:
-                    self._dispatch(messages)
             elif not self._drained:
                 await self._wait_for_slot(receiver, due)
 
@@ -162,7 +173,7 @@ class ServiceBusListener:
             receiver.receive_messages(max_message_count=count, max_wait_time=_RECEIVE_SECONDS)
         )
         await self._wait(receiving, seconds=max(due - time.monotonic(), 0))
-        if not receiving.done():
+        if not self._stopping:
             await asyncio.wait({receiving}, timeout=_SETTLE_GRACE)
         while not receiving.done():
             receiving.cancel()
@@ -285,14 +296,16 @@ def _client(connection: Connection) -> ServiceBusClient:
     return ServiceBusClient(str(connection.namespace), DefaultAzureCredential(), retry_total=0)
 
 
-def _silence_keep_alive(receiver: ServiceBusReceiver) -> None:
-    """Stop the SDK's keep-alive of this receiver from reading frames, every 5 s, behind the pump's back.
+def _end_keep_alive(receiver: ServiceBusReceiver) -> None:
+    """End the SDK's keep-alive task of this receiver, which would read frames behind the pump's back every 5 s.
 
     A message that it reads would wait up to a socket timeout for the pump. There is no public option: without prefetch
     the interval is fixed. The pump keeps the connection alive itself.
     """
     handler = receiver._handler  # noqa: SLF001
-    handler._keep_alive_interval = math.inf  # noqa: SLF001
+    if handler._keep_alive_thread is not None:  # noqa: SLF001
+        handler._keep_alive_thread.cancel()  # noqa: SLF001
+        handler._keep_alive_thread = None  # noqa: SLF001
 
 
 async def _close(receiver: ServiceBusReceiver, client: ServiceBusClient) -> None:

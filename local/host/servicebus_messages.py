@@ -1,7 +1,7 @@
 """Service Bus messages as functions see them: func.ServiceBusMessage with what the real host and worker put into it.
 
 Sources: ServiceBusTriggerBindingStrategy and ServiceBusTriggerInput of the Service Bus extension 5.x, in
-Azure/azure-sdk-for-net, for what is sent; azure.functions.servicebus.ServiceBusMessageInConverter for what becomes of it.
+Azure/azure-sdk-for-net, for what is sent; ServiceBusMessageInConverter of azure.functions for what becomes of it.
 """
 
 from __future__ import annotations

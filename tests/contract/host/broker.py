@@ -30,9 +30,7 @@ class Broker:
         (folder / "Config.json").write_text(json.dumps(config))
         self._service = self._start(0)
         self.port = self._service.port
-        self._client = ServiceBusClient.from_connection_string(self.connection_string)
-        self._senders: dict[str, ServiceBusSender] = {}
-        self._receivers: dict[str, ServiceBusReceiver] = {}
+        self._connect()
 
     def _start(self, port: int) -> Service:
         return start_service(
@@ -40,6 +38,11 @@ class Broker:
             *("--data", str(self._folder / "data.db"), "--config", str(self._folder / "Config.json")),
             env={"SERVICEBUS_KEY": KEY},
         )
+
+    def _connect(self) -> None:
+        self._client = ServiceBusClient.from_connection_string(self.connection_string)
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._receivers: dict[str, ServiceBusReceiver] = {}
 
     @property
     def connection_string(self) -> str:
@@ -63,14 +66,19 @@ class Broker:
         return [str(message) for message in self._receivers[queue].peek_messages(50, sequence_number=1)]
 
     def kill(self) -> None:
+        self._disconnect()
         self._service.kill()
 
     def restart(self) -> None:
         self._service = self._start(self.port)
+        self._connect()  # the old links would only come back after the SDK's own retries
 
     def stop(self) -> None:
+        self._disconnect()
+        self._service.stop()
+
+    def _disconnect(self) -> None:
         # Closing a link takes the SDK up to a second.
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda link: link.close(), [*self._senders.values(), *self._receivers.values()]))
         self._client.close()
-        self._service.stop()

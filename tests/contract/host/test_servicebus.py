@@ -175,7 +175,7 @@ def test_drain_on_sigterm_finishes_what_runs_and_takes_nothing_new(broker: Broke
 @app.service_bus_queue_trigger(arg_name="m", queue_name="drained", connection="SB")
 async def slow(m: func.ServiceBusMessage):
     logging.info("began %s", m.get_body().decode())
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.7)
     logging.info("ended %s", m.get_body().decode())
 """
     service = start_service(
