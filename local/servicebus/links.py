@@ -46,9 +46,8 @@ class Session(Protocol):
 class Link:
     """One end of a link; `handle` is the number that both peers use for it."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str) -> None:
+    def __init__(self, session: Session, handle: int, address: str) -> None:
         self.session = session
-        self.name = name
         self.handle = handle
         self.address = address
         self.queue: Queue | None = None
@@ -58,8 +57,8 @@ class Link:
 class Incoming(Link):
     """A link on which the client sends."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str) -> None:
-        super().__init__(session, name, handle, address)
+    def __init__(self, session: Session, handle: int, address: str) -> None:
+        super().__init__(session, handle, address)
         self.delivery_count = 0
         self._credit = 0
         self._parts: list[bytes] = []
@@ -114,8 +113,8 @@ class Incoming(Link):
 class QueueSender(Incoming):
     """The client sends to a queue."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str, broker: Broker, queue: Queue) -> None:
-        super().__init__(session, name, handle, address)
+    def __init__(self, session: Session, handle: int, address: str, broker: Broker, queue: Queue) -> None:
+        super().__init__(session, handle, address)
         self.queue: Queue = queue
         self._broker = broker
 
@@ -134,8 +133,8 @@ class QueueSender(Incoming):
 class RequestLink(Incoming):
     """The client sends requests to a node that answers on a link of its own."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str, broker: Broker) -> None:
-        super().__init__(session, name, handle, address)
+    def __init__(self, session: Session, handle: int, address: str, broker: Broker) -> None:
+        super().__init__(session, handle, address)
         self._broker = broker
 
     def take(self, message: bytes, message_format: int, delivery_id: int | None) -> None:  # noqa: ARG002 - see Incoming
@@ -158,8 +157,8 @@ class RequestLink(Incoming):
 class ManagementRequests(RequestLink):
     """The client manages a queue's messages."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str, broker: Broker, queue: Queue) -> None:
-        super().__init__(session, name, handle, address, broker)
+    def __init__(self, session: Session, handle: int, address: str, broker: Broker, queue: Queue) -> None:
+        super().__init__(session, handle, address, broker)
         self.queue: Queue = queue
         self._operations = Operations(broker, queue)
 
@@ -170,8 +169,8 @@ class ManagementRequests(RequestLink):
 class TokenRequests(RequestLink):
     """The client shows tokens to `$cbs`."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str, broker: Broker, claims: Claims) -> None:
-        super().__init__(session, name, handle, address, broker)
+    def __init__(self, session: Session, handle: int, address: str, broker: Broker, claims: Claims) -> None:
+        super().__init__(session, handle, address, broker)
         self._claims = claims
 
     def answer(self, request: Request) -> bytes:
@@ -189,8 +188,8 @@ class TokenRequests(RequestLink):
 class Outgoing(Link):
     """A link on which the client receives."""
 
-    def __init__(self, session: Session, name: str, handle: int, address: str, reply_address: str) -> None:
-        super().__init__(session, name, handle, address)
+    def __init__(self, session: Session, handle: int, address: str, reply_address: str) -> None:
+        super().__init__(session, handle, address)
         self.reply_address = reply_address
         self._delivery_count = 0
         self._replies = 0
@@ -210,7 +209,6 @@ class QueueReceiver(Outgoing):
     def __init__(
         self,
         session: Session,
-        name: str,
         handle: int,
         address: str,
         broker: Broker,
@@ -218,7 +216,7 @@ class QueueReceiver(Outgoing):
         *,
         receives_and_deletes: bool,
     ) -> None:
-        super().__init__(session, name, handle, address, "")
+        super().__init__(session, handle, address, "")
         self.queue: Queue = queue
         self.receives_and_deletes = receives_and_deletes
         self.is_waiting = False

@@ -241,7 +241,7 @@ class AmqpSession:
 
     def _open_link(self, fields: list[Any]) -> Link:
         """The link that an attach asks for. Raises BrokerError where it is refused."""
-        name, handle, client_receives = fields[0], fields[1], fields[2]
+        handle, client_receives = fields[1], fields[2]
         source, target = fields[5], fields[6]
         if handle in self.links:
             raise NotAllowedError(f"The handle {handle} is in use by another link.")
@@ -249,22 +249,22 @@ class AmqpSession:
         low = entity_path(address)
         if low == _CBS:
             if client_receives:
-                return Outgoing(self, name, handle, address, _address(target))
-            return TokenRequests(self, name, handle, address, self._broker, self._connection.claims)
+                return Outgoing(self, handle, address, _address(target))
+            return TokenRequests(self, handle, address, self._broker, self._connection.claims)
         self._connection.claims.check(address, self._broker.clock())
         if "/subscriptions/" in low:
             raise NotSupportedError(f"'{address}' is a subscription: this emulator has queues only.")
         queue = self._broker.get(low.removesuffix(_MANAGEMENT_SUFFIX))
         if low.endswith(_MANAGEMENT_SUFFIX):
             if client_receives:
-                return Outgoing(self, name, handle, address, _address(target))
-            return ManagementRequests(self, name, handle, address, self._broker, queue)
+                return Outgoing(self, handle, address, _address(target))
+            return ManagementRequests(self, handle, address, self._broker, queue)
         if client_receives:
             return self._open_receiver(fields, address, queue)
         queue.check_can_send()
         if low.endswith(DEAD_LETTER_SUFFIX):
             raise NotAllowedError(f"'{address}' is a dead-letter queue: nothing can be sent to it.")
-        return QueueSender(self, name, handle, address, self._broker, queue)
+        return QueueSender(self, handle, address, self._broker, queue)
 
     def _open_receiver(self, fields: list[Any], address: str, queue: Queue) -> Link:
         if _SESSION_FILTER in _filters(fields[5]):
@@ -277,7 +277,7 @@ class AmqpSession:
             )
         queue.check_can_receive()
         deletes = fields[3] == 1  # the sender, this side, settles what it sends
-        return QueueReceiver(self, fields[0], fields[1], address, self._broker, queue, receives_and_deletes=deletes)
+        return QueueReceiver(self, fields[1], address, self._broker, queue, receives_and_deletes=deletes)
 
 
 def _attach_termini(body: bytes) -> tuple[bytes, bytes]:

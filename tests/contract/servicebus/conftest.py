@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from azure.servicebus.management import ServiceBusAdministrationClient
 
-from tests.contract.servicebus.sdk import ENVIRONMENT, Sdk, administration
+from tests.contract.servicebus.sdk import ENVIRONMENT, Sdk, administration, close_pipes
 from tests.services import Service, running
 
 MakeQueue = Callable[..., str]
@@ -25,6 +25,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     arguments = ("--port", "0", "--data", os.fspath(folder / "data.db"), "--config", os.fspath(config))
     with running("servicebus", *arguments, env=ENVIRONMENT) as service:
         yield service
+    close_pipes(service)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from azure.servicebus import ServiceBusClient
 from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from azure.servicebus.management import ServiceBusAdministrationClient
 
+from tests.services import Service
+
 KEY = "key-of-the-tests"
 ENVIRONMENT = {"SERVICEBUS_KEY": KEY}
 #: The SDK polls its socket with this timeout, and closing a receiver waits for two such polls.
@@ -85,6 +87,13 @@ class Sdk:
             await asyncio.to_thread(getattr(link, f"__{name}__"), *arguments)
         else:
             await getattr(link, f"__a{name}__")(*arguments)
+
+
+def close_pipes(service: Service) -> None:
+    """After a service's end: a pipe left to the garbage collector is a warning in whatever test runs then."""
+    for pipe in (service.process.stdout, service.process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 async def take(receiver: Awaited, count: int = 1) -> list[Any]:

@@ -18,7 +18,7 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceiver
 from azure.servicebus.exceptions import ServiceBusError
 
-from tests.contract.servicebus.sdk import ENVIRONMENT, SOON, administration, connection_string
+from tests.contract.servicebus.sdk import ENVIRONMENT, SOON, administration, close_pipes, connection_string
 from tests.services import ROOT, Service, start_service
 
 SHIPPED_CONFIG = ROOT / "local" / "Config.json"
@@ -46,6 +46,7 @@ class Emulator:
     def stop_all(self) -> None:
         for service in self._services:
             service.kill()
+            close_pipes(service)
 
 
 @pytest.fixture
