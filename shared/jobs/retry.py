@@ -15,8 +15,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how soon a failed job is tried again.
 
     `max_retries` attempts follow the first. The longest wait before retry n (from 1) is
-    min(cap_seconds, base_seconds * multiplier ** (n - 1)); `jitter` is the share of it left to chance. 1 is full jitter, evenly from 0 to the longest, which spreads a herd best (Brooker, "Exponential Backoff And Jitter", AWS
-    Architecture Blog, 2015); 0 waits exactly the longest.
+    min(cap_seconds, base_seconds * multiplier ** (n - 1)); `jitter` is its share left to chance: 1 is full jitter,
+    evenly from 0 to the longest, which spreads a herd best (Brooker, "Exponential Backoff And Jitter", AWS Architecture
+    Blog, 2015); 0 waits exactly the longest.
     """
 
     max_retries: int = 3
