@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-# W3C Trace Context, section 3.2: version, trace id, parent id, flags.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context, section 3.2: version (never ff), trace id and parent id (never all zeros), flags.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 #: Query parameters that are the host's, not ours.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
@@ -57,6 +57,8 @@ def endpoint(function: Endpoint) -> Endpoint:
             unforeseen = DtqError("The error is in the app's log under this trace_id.")
             response = _problem_response(unforeseen, trace)
         response.headers["x-trace-id"] = trace.trace_id
+        if trace.traceparent:
+            response.headers["traceparent"] = trace.traceparent
         correlation_id = req.headers.get("x-correlation-id", "")
         if _CORRELATION_ID.fullmatch(correlation_id):
             response.headers["x-correlation-id"] = correlation_id
