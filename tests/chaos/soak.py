@@ -1,0 +1,289 @@
+"""Thousands of jobs under all faults at once, then the checker's verdict: `python -m tests.chaos.soak --seed N`.
+
+The seed decides what is asked for: every job's plan, and which fault comes after which. When it strikes is a matter of
+the machine's speed, so that a seed repeats the attempt, not the interleaving.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import faults
+from tests.chaos.checker import Verdict, check
+from tests.chaos.client import Client
+from tests.chaos.stack import LEASE_SECONDS, LOCK_SECONDS, ChaosStack, chaos_stack
+
+#: After the last fault: a lease, a lock, five deliveries of a poison job, the janitor's grace, and work that piled up.
+PATIENCE = 170
+_JANITOR_SECONDS = 5
+_BATCH = 50
+_MOMENTS = ("before_claim", "after_claim", "handler", "after_result", "after_status", "before_return")
+_STATES = ("running", "completed", "failed", "retrying")
+_STALL_SECONDS = LEASE_SECONDS + LOCK_SECONDS + 2
+#: Of a thousand jobs, so many make their worker kill itself: each death costs all that the worker was running.
+_CRASHES = 6
+_PRIORITIES = ("critical", "high", "medium", "low")
+
+
+@dataclass
+class Soak:
+    """What a soak did and what came of it."""
+
+    seed: int
+    verdict: Verdict
+    staged: Counter[str] = field(default_factory=Counter)
+    deaths: dict[str, int] = field(default_factory=dict)
+    proxies: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: float = 0
+    unasked_failures: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        staged = ", ".join(f"{name} {count}" for name, count in sorted(self.staged.items()))
+        struck = "; ".join(f"{name}: {counts}" for name, counts in self.proxies.items())
+        return "\n".join(
+            [
+                f"seed {self.seed}, {self.seconds:.0f} s",
+                f"staged: {staged}",
+                f"by the proxies: {struck}",
+                f"deaths: {self.deaths}",
+                f"failed without being asked to: {len(self.unasked_failures)}",
+                *[f"  {text}" for text in self.unasked_failures[:10]],
+                str(self.verdict),
+            ]
+        )
+
+
+def run_soak(folder: Path, seed: int, jobs: int, seconds: float) -> Soak:
+    """Submit `jobs` jobs while faults strike, for about `seconds`; wait for all to end, then judge."""
+    begin = time.monotonic()
+    workers: list[dict[str, str]] = [{}, {"CHAOS_CLOCK_SKEW": "-300"}]
+    with chaos_stack(folder, seed, worker_env=workers) as stack:
+        run = _Run(stack, seed, jobs)
+        run.storm(seconds)
+        left = run.calm()
+        soak = Soak(seed, check(stack.history.read()), run.staged)
+        soak.unasked_failures = run.unasked_failures
+        soak.proxies = {name: proxy.counts() for name, proxy in stack.proxies.items()}
+        processes = [*stack.services.values(), *stack.hosts]
+        soak.deaths = {name: sum(each.deaths for each in processes if each.name == name) for name in _names(processes)}
+        assert len(left) == len(soak.verdict.stuck) + len(soak.verdict.lost), "the harness and the checker disagree"
+    soak.seconds = time.monotonic() - begin
+    return soak
+
+
+def _names(processes: list[Any]) -> list[str]:
+    return list(dict.fromkeys(process.name for process in processes))
+
+
+class _Run:
+    def __init__(self, stack: ChaosStack, seed: int, jobs: int) -> None:
+        self.staged: Counter[str] = Counter()
+        self.unasked_failures: list[str] = []
+        self._stack = stack
+        self._seed = seed
+        self._jobs = jobs
+        self._client = Client(stack.url, stack.history)
+        self._over = threading.Event()
+        self._ids: dict[str, dict[str, Any]] = {}
+        self._doomed: set[str] = set()
+
+    def storm(self, seconds: float) -> None:
+        """Submit, cancel, retry and look, under faults."""
+        ends = time.monotonic() + seconds
+        with ThreadPoolExecutor(4) as pool:
+            background = [pool.submit(each) for each in (self._adversary, self._janitor, self._meddler)]
+            self._submit_all(ends)
+            self._over.wait(max(0.0, ends - time.monotonic()))
+            self._over.set()
+            for each in background:
+                each.result()
+
+    def calm(self) -> set[str]:
+        """No more faults: wait until all have ended, and look at all of them once more; those that have not."""
+        for name in ("azurite", "cosmos"):
+            self._stack.proxies[name].rules()
+        self._stack.proxies["servicebus"].mode()
+        self._stack.busy(0)
+        self._over.clear()
+        janitor = threading.Thread(target=self._janitor)
+        janitor.start()
+        try:
+            left = self._client.await_ends(self._ids, PATIENCE)
+        finally:
+            self._over.set()
+            janitor.join()
+        for job_id in random.Random(self._seed).sample(sorted(self._ids), min(300, len(self._ids))):
+            view = self._client.read_result(job_id)
+            asked = self._ids[job_id].get("fail_permanently") or job_id in self._doomed
+            if view is not None and view["state"] == "failed" and not asked:
+                self.unasked_failures.append(f"job {job_id}: {view['error']}, plan {self._ids[job_id]}")
+        return left
+
+    def _submit_all(self, ends: float) -> None:
+        """Evenly over the time, in batches, one by one, and several at once under one key."""
+        rng = random.Random(self._seed)
+        rounds = max(1, self._jobs // (_BATCH + 10))
+        begin = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            while len(self._ids) < self._jobs and time.monotonic() < ends + 60:
+                batch = [self._job(rng) for _ in range(_BATCH)]
+                singles = [(self._job(rng), "") for _ in range(7)]
+                key, keyed = f"key-{rng.random()}", self._job(rng)
+                singles += [(keyed, key)] * 3
+                answered = pool.submit(self._client.submit_batch, batch)
+                accepted = list(pool.map(self._submit, singles))
+                for job_id, job in zip(answered.result(), batch, strict=True):
+                    if job_id is not None:
+                        self._ids[job_id] = job["payload"]
+                self.staged["posts refused"] += accepted.count(None)
+                due = begin + (ends - 10 - begin) * len(self._ids) / (rounds * (_BATCH + 10))
+                self._over.wait(max(0.0, due - time.monotonic()))
+
+    def _submit(self, single: tuple[dict[str, Any], str]) -> str | None:
+        job, key = single
+        options = {name: value for name, value in job.items() if name != "payload"}
+        job_id = self._client.submit(job["payload"], key=key, **options)
+        if job_id is not None:
+            self._ids[job_id] = job["payload"]
+        return job_id
+
+    def _job(self, rng: random.Random) -> dict[str, Any]:
+        """A job that goes well, or one that has something wrong with it."""
+        plan: dict[str, Any] = {}
+        options: dict[str, Any] = {"priority": rng.choice(_PRIORITIES)}
+        if rng.random() < 0.1:
+            plan |= {"sleep_seconds": round(rng.uniform(0.2, 3), 2), "steps": rng.randrange(5)}
+        if rng.random() < 0.05:
+            options["delay_seconds"] = round(rng.uniform(0.5, 5), 2)
+        if rng.random() < _CRASHES / 1000:
+            plan["crash_at"] = rng.choice(_MOMENTS)
+            self.staged[f"crash {plan['crash_at']}"] += 1
+        elif rng.random() < 0.0005:
+            plan |= {"stall_at": rng.choice(_MOMENTS[1:]), "stall_seconds": _STALL_SECONDS}
+            self.staged["stall past lease and lock"] += 1
+        elif rng.random() < 0.15:
+            name, fault = rng.choice(self._small_faults(rng))
+            plan |= fault
+            self.staged[name] += 1
+        return {"payload": plan, **options}
+
+    @staticmethod
+    def _small_faults(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
+        return [
+            ("failing attempts", {"fail_times": rng.randrange(1, 4)}),
+            ("permanent failure", {"fail_permanently": True}),
+            ("snooze", {"snooze_seconds": round(rng.uniform(0.5, 2), 2)}),
+            ("duplicate at once", {"duplicates": [0]}),
+            ("duplicates later", {"duplicates": [0.5, round(rng.uniform(2, 8), 2)]}),
+            ("send accepted, answer lost", {"lose_send_of_attempt": rng.choice([1, 1, 2]), "fail_times": 1}),
+            ("row not written", {"fail_write": rng.choice(_STATES), "fail_times": rng.randrange(2)}),
+            ("row written, answer lost", {"lose_write": rng.choice(_STATES), "fail_times": rng.randrange(2)}),
+        ]
+
+    def _adversary(self) -> None:
+        """One fault after another, in an order that the seed decides."""
+        rng = random.Random(self._seed + 1)
+        acts: list[tuple[str, Callable[[random.Random], None]]] = [
+            ("kill -9 broker", lambda _: self._stack.kill("servicebus")),
+            ("kill -9 table", lambda _: self._stack.kill("azurite")),
+            ("kill -9 Cosmos", lambda _: self._stack.kill("cosmos")),
+            ("kill -9 worker", lambda rng: self._end(rng.choice(self._stack.workers), signal.SIGKILL)),
+            ("SIGTERM worker", lambda rng: self._end(rng.choice(self._stack.workers), signal.SIGTERM)),
+            ("kill -9 front", lambda _: self._end(self._stack.hosts[0], signal.SIGKILL)),
+            ("connections dropped", lambda _: self._drop()),
+            ("half-open connections", self._freeze),
+            ("50009", lambda rng: self._stack.busy(rng.randrange(5, 40))),
+            ("errors of the table", lambda rng: self._errors("azurite", faults.table, rng)),
+            ("errors of Cosmos", lambda rng: self._errors("cosmos", faults.cosmos, rng)),
+            ("errors of both", self._errors_of_both),
+        ]
+        while not self._over.is_set():
+            rng.shuffle(acts)
+            for name, act in acts:
+                if self._over.wait(rng.uniform(1, 5)):
+                    return
+                self.staged[name] += 1
+                act(rng)
+
+    @staticmethod
+    def _end(process: Any, number: signal.Signals) -> None:
+        process.wait_up(process.send(number))
+
+    def _drop(self) -> None:
+        self._stack.proxies["servicebus"].drop()
+
+    def _freeze(self, rng: random.Random) -> None:
+        """Nothing moves for a while; then the connections turn out to be dead."""
+        proxy = self._stack.proxies["servicebus"]
+        proxy.mode(freeze=rng.choice(["up", "down", "both"]))
+        self._over.wait(rng.uniform(1, 6))
+        proxy.drop()
+        proxy.mode()
+
+    def _errors(self, name: str, service: Callable[..., faults.Rule], rng: random.Random) -> None:
+        rules = [service(status, share=rng.uniform(0.02, 0.2)) for status in faults.STATUSES]
+        rules += [{"fault": fault, "share": 0.05, "seconds": 0.5} for fault in ("lose_answer", "drop", "delay")]
+        rng.shuffle(rules)
+        self._stack.proxies[name].rules(*rules)
+        self._over.wait(rng.uniform(2, 6))
+        self._stack.proxies[name].rules()
+
+    def _errors_of_both(self, rng: random.Random) -> None:
+        self._stack.proxies["cosmos"].rules(*(faults.cosmos(status, share=0.2) for status in faults.STATUSES))
+        self._errors("azurite", faults.table, rng)
+        self._stack.proxies["cosmos"].rules()
+
+    def _janitor(self) -> None:
+        """Rounds far more often than once a minute, now and then two at once."""
+        rng = random.Random(self._seed + 2)
+        while not self._over.wait(_JANITOR_SECONDS):
+            for _ in range(rng.choice([1, 1, 2])):
+                self._stack.janitor()
+
+    def _meddler(self) -> None:
+        """A client that looks at jobs, cancels some and starts some again."""
+        rng = random.Random(self._seed + 3)
+        while not self._over.wait(0.05):
+            if not self._ids:
+                continue
+            job_id = rng.choice(list(self._ids)[-200:])
+            act = rng.random()
+            if act < 0.15:
+                self.staged[f"cancel answered {self._client.cancel(job_id)}"] += 1
+            elif act < 0.2 and self._client.observe(job_id) in {"failed", "cancelled"}:
+                self.staged[f"retry answered {self._client.retry(job_id)}"] += 1
+            elif act < 0.6:
+                self._client.observe(job_id)
+            else:
+                self._client.read_result(job_id)
+
+
+def main(argv: list[str]) -> int:
+    """Run one soak and print it; 0 when the contract held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--jobs", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=270, help="how long faults strike (default %(default)s)")
+    options = parser.parse_args(argv)
+    seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
+    folder = Path(tempfile.mkdtemp(prefix="dtq-chaos-"))
+    print(f"seed {seed}; history and logs in {folder}", flush=True)
+    soak = run_soak(folder, seed, options.jobs, options.seconds)
+    print(soak)
+    return 0 if soak.verdict.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

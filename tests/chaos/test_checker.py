@@ -1,0 +1,171 @@
+"""The checker finds what it is there to find, and nothing where there is nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tests.chaos.checker import Verdict, check
+from tests.chaos.history import Event
+
+
+def event(at: float, kind: str, **fields: object) -> Event:
+    return Event(at=at, kind=kind, **{"job": "a", **fields})  # type: ignore[arg-type]
+
+
+GOOD = [
+    event(0, "accepted", key="k"),
+    event(1, "delivery", delivery="d1"),
+    event(2, "status", old="queued", state="running", fence=1, delivery="d1", attempt=1),
+    event(3, "start", delivery="d1", attempt=1, value="n1"),
+    event(3.5, "observed", state="running"),
+    event(4, "effect", attempt=1, value="n1"),
+    event(5, "stored", state="completed", fence=1, value='{"nonce":"n1"}'),
+    event(6, "status", old="running", state="completed", fence=1, delivery="d1", attempt=1),
+    event(7, "observed", state="completed"),
+    event(8, "result", state="completed", value='{"nonce":"n1"}'),
+    event(20, "observed", state="completed"),
+    event(21, "result", state="completed", value='{"nonce":"n1"}'),
+]
+RERUN = [event(10, "delivery", delivery="d2"), event(11, "start", delivery="d2", attempt=1, value="n2")]
+
+
+def verdict_on(*more: Event, without: Callable[[Event], bool] = lambda _: False) -> Verdict:
+    history = [each for each in GOOD if not without(each)] + list(more)
+    return check(sorted(history, key=lambda each: each.at))
+
+
+def test_a_good_history_holds() -> None:
+    verdict = check(GOOD)
+    assert verdict.holds, str(verdict)
+    assert verdict.accepted == 1
+    assert verdict.ended == {"completed": 1}
+
+
+BAD: dict[str, tuple[str, list[Event], Callable[[Event], bool]]] = {
+    "a job that nobody finds": (
+        "lost",
+        [event(30, "observed", state="missing")],
+        lambda each: each.kind in {"observed", "result"},
+    ),
+    "a job that nobody ever looked at": ("lost", [], lambda each: each.kind in {"observed", "result"}),
+    "an end without a result": ("lost", [event(30, "result", value="missing")], lambda each: each.kind == "result"),
+    "a job that does not end": ("stuck", [event(30, "observed", state="queued")], lambda each: each.at > 5),
+    "a result that changes": (
+        "duplicate effects",
+        [event(30, "result", state="completed", value="n1 n3")],
+        lambda _: False,
+    ),
+    "a result of nobody": (
+        "duplicate effects",
+        [event(30, "result", state="completed", value="n9")],
+        lambda each: each.kind == "result",
+    ),
+    "a second end": (
+        "duplicate effects",
+        [event(30, "status", old="running", state="failed", fence=2)],
+        lambda _: False,
+    ),
+    "a result stored over the end": (
+        "duplicate effects",
+        [event(30, "stored", state="failed", fence=2, value="x")],
+        lambda _: False,
+    ),
+    "a handler run again": ("handler run after the end", RERUN, lambda _: False),
+    "an illegal change": (
+        "illegal",
+        [event(1.5, "status", old="queued", state="completed")],
+        lambda each: each.kind == "status",
+    ),
+    "a claim after the end": (
+        "illegal",
+        [event(30, "status", old="queued", state="running", fence=2)],
+        lambda _: False,
+    ),
+    "a client that sees it come back": ("illegal", [event(15, "observed", state="queued")], lambda _: False),
+    "a cancelled job that completes": (
+        "cancelled became completed",
+        [event(1, "cancel", state="cancelled")],
+        lambda _: False,
+    ),
+    "a key with two jobs": ("one key, several jobs", [event(9, "accepted", job="b", key="k")], lambda _: False),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_history_is_found_out(name: str) -> None:
+    kind, more, without = BAD[name]
+    verdict = verdict_on(*more, without=without)
+    assert verdict.violations[kind], str(verdict)
+    assert not verdict.excused
+
+
+def test_a_retry_may_change_state_and_result() -> None:
+    again = [
+        event(30, "retried"),
+        event(31, "status", run=2, old="failed", state="queued"),
+        event(32, "observed", state="queued"),
+        event(33, "observed", state="completed"),
+        event(34, "effect", run=2, value="n5"),
+        event(35, "result", state="completed", value="n5"),
+    ]
+    assert verdict_on(*again).holds
+
+
+def test_a_stale_owner_s_result_does_not_end_the_run() -> None:
+    """An owner whose lease is over stores its result after another has claimed the job, and that one dies."""
+    history = [
+        event(0, "accepted"),
+        event(1, "delivery", delivery="d1"),
+        event(2, "status", old="queued", state="running", fence=1, delivery="d1"),
+        event(8, "delivery", delivery="d2"),
+        event(9, "stored", state="completed", fence=1, value="n1"),
+        event(9.1, "status", old="running", state="running", fence=2, delivery="d2"),
+        event(15, "delivery", delivery="d3"),
+        event(16, "status", old="running", state="running", fence=3, delivery="d3"),
+        event(17, "start", delivery="d3", value="n3"),
+        event(18, "effect", value="n3"),
+        event(19, "status", old="running", state="completed", fence=3),
+        event(20, "observed", state="completed"),
+        event(21, "result", state="completed", value="n3"),
+    ]
+    verdict = check(history)
+    assert verdict.holds, str(verdict)
+
+
+def test_what_a_killed_table_took_back_is_excused_and_counted() -> None:
+    lost_row = [event(9, "table_killed", job=""), *RERUN, event(15, "observed", state="queued")]
+    verdict = verdict_on(*lost_row)
+    assert verdict.holds, str(verdict)
+    assert verdict.excused
+
+
+def test_a_kill_long_after_the_write_excuses_nothing() -> None:
+    late = [event(40, "table_killed", job=""), event(41, "observed", state="queued")]
+    assert verdict_on(*late).illegal
+
+
+def test_a_lost_table_write_does_not_excuse_a_changed_result() -> None:
+    changed = [event(9, "table_killed", job=""), event(30, "result", state="completed", value="n1 again")]
+    assert verdict_on(*changed).duplicate_effects
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_bad_job_among_many_good_ones_is_found(seed: int) -> None:
+    rng = random.Random(seed)
+    history: list[Event] = []
+    guilty, name = rng.randrange(50), rng.choice(sorted(BAD))
+    kind, more, without = BAD[name]
+    for number in range(50):
+        events = [each for each in GOOD if number != guilty or not without(each)]
+        offset = rng.random() * 100
+        for each in [*events, *(more if number == guilty else [])]:
+            job, key = f"{number}-{each.job}", each.key and str(number)
+            history.append(msgspec.structs.replace(each, at=each.at + offset, job=job, key=key))
+    verdict = check(sorted(history, key=lambda each: each.at))
+    assert verdict.violations[kind], f"seed {seed}: {name}\n{verdict}"
+    blamed = [text for texts in verdict.violations.values() for text in texts]
+    assert all(f"{guilty}-a" in text or f"{guilty}-b" in text for text in blamed), str(verdict)
