@@ -16,7 +16,7 @@ from azure.servicebus import ServiceBusMessage
 
 from tests.contract.host.broker import Broker
 from tests.contract.host.hosting import APPS, wait_for_log, wait_until, write_app
-from tests.services import Service, running, start_service
+from tests.services import Service, running
 
 pytestmark = pytest.mark.xdist_group("host-servicebus")  # one process holds what the fixtures start
 
@@ -178,19 +178,18 @@ async def slow(m: func.ServiceBusMessage):
     await asyncio.sleep(0.7)
     logging.info("ended %s", m.get_body().decode())
 """
-    service = start_service(
-        *("host", "--app", str(write_app(tmp_path, source)), "--port", "0"), env={"SB": broker.connection_string}
-    )
-    broker.send("drained", "first")
-    wait_for_log(service, "began first")
-    service.process.send_signal(signal.SIGTERM)
-    wait_for_log(service, "listeners are now stopped")
-    broker.send("drained", "second")
-    assert service.process.wait(10) == 0
-    assert [line for line in service.log if "ended first" in line]
-    assert not [line for line in service.log if "began second" in line]
-    assert broker.waiting("drained") == ["second"]
-    with running("host", "--app", str(tmp_path), "--port", "0", env={"SB": broker.connection_string}) as again:
+    arguments = ("host", "--app", str(write_app(tmp_path, source)), "--port", "0")
+    with running(*arguments, env={"SB": broker.connection_string}) as service:
+        broker.send("drained", "first")
+        wait_for_log(service, "began first")
+        service.process.send_signal(signal.SIGTERM)
+        wait_for_log(service, "listeners are now stopped")
+        broker.send("drained", "second")
+        assert service.process.wait(10) == 0
+        wait_for_log(service, "ended first")
+        assert not [line for line in service.log if "began second" in line]
+        assert broker.waiting("drained") == ["second"]
+    with running(*arguments, env={"SB": broker.connection_string}) as again:
         wait_for_log(again, "ended second")  # at once: a message that arrived while draining was given back
         wait_until(lambda: not broker.waiting("drained"))
 
@@ -203,14 +202,13 @@ async def endless(m: func.ServiceBusMessage):
     await asyncio.sleep(1000)
 """
     arguments = ("host", "--app", str(write_app(tmp_path, source)), "--port", "0", "--drain-seconds", "0.2")
-    service = start_service(*arguments, env={"SB": broker.connection_string})
-    broker.send("endless", "x")
-    wait_for_log(service, "delivery 1")
-    assert service.stop() == 0
-    wait_for_log(service, "1 invocations still ran after 0.2 s")
-    service = start_service(*arguments, env={"SB": broker.connection_string})
-    wait_for_log(service, "delivery 2")
-    service.kill()
+    with running(*arguments, env={"SB": broker.connection_string}) as service:
+        broker.send("endless", "x")
+        wait_for_log(service, "delivery 1")
+        assert service.stop() == 0
+        wait_for_log(service, "1 invocations still ran after 0.2 s")
+    with running(*arguments, env={"SB": broker.connection_string}) as service:
+        wait_for_log(service, "delivery 2")
 
 
 def test_function_timeout_abandons_the_message(broker: Broker, tmp_path: Path) -> None:

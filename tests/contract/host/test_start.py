@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.contract.host.hosting import wait_for_log, wait_until, write_app
-from tests.services import ROOT, running, start_service
+from tests.services import ROOT, running
 
 HELLO = """
 @app.route("hello")
@@ -170,15 +170,15 @@ def test_log_levels_and_json_lines(tmp_path: Path) -> None:
     host_json = json.dumps({"version": "2.0", "logging": {"logLevel": {"default": "Debug", "Function": "Warning"}}})
     source = HELLO.replace("import os", "import os; logging.debug('detail'); logging.error('trouble')")
     app = str(write_app(tmp_path, source, host_json=host_json))
-    service = start_service("host", "--app", app, "--port", "0", "--log-format", "json", "--log-level", "debug")
-    requests.get(f"{service.url}/api/hello", timeout=5)
-    (line,) = wait_for_log(service, "trouble")
-    entry = json.loads(line)
-    assert (entry["level"], entry["category"], entry["message"]) == ("ERROR", "root", "trouble")
-    assert len(entry["invocationId"]) == 36
-    assert wait_for_log(service, "detail")
-    assert not [line for line in service.log if "Executing 'Functions" in line], "category Function is at Warning"
-    assert service.stop() == 0
+    with running("host", "--app", app, "--port", "0", "--log-format", "json", "--log-level", "debug") as service:
+        requests.get(f"{service.url}/api/hello", timeout=5)
+        (line,) = wait_for_log(service, "trouble")
+        entry = json.loads(line)
+        assert (entry["level"], entry["category"], entry["message"]) == ("ERROR", "root", "trouble")
+        assert len(entry["invocationId"]) == 36
+        assert wait_for_log(service, "detail")
+        assert not [line for line in service.log if "Executing 'Functions" in line], "category Function is at Warning"
+        assert service.stop() == 0
 
 
 def test_function_timeout_of_http_functions(tmp_path: Path) -> None:
@@ -197,17 +197,17 @@ def quick(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("x")
 """
     app = write_app(tmp_path, source, host_json='{"version": "2.0", "functionTimeout": "00:00:01"}')
-    service = start_service("host", "--app", str(app), "--port", "0", env={"PYTHON_THREADPOOL_THREAD_COUNT": "1"})
-    for name in ("late", "stuck"):
-        answer = requests.get(f"{service.url}/api/{name}", timeout=5)
-        assert (answer.status_code, answer.content) == (500, b"")
-        wait_for_log(service, f"Timeout value of 00:00:01 exceeded by function 'Functions.{name}' (Id: '")
-        wait_for_log(service, f"Timeout value of 00:00:01 was exceeded by function: Functions.{name}")
-    wait_for_log(service, "late was cancelled")
-    wait_for_log(service, "A function timeout has occurred. Restarting worker process")
-    # The one thread is still taken; a new pool serves, and the thread does not hold up the end.
-    assert requests.get(f"{service.url}/api/quick", timeout=5).status_code == 200
-    assert service.stop(timeout=4) == 0
+    with running("host", "--app", str(app), "--port", "0", env={"PYTHON_THREADPOOL_THREAD_COUNT": "1"}) as service:
+        for name in ("late", "stuck"):
+            answer = requests.get(f"{service.url}/api/{name}", timeout=5)
+            assert (answer.status_code, answer.content) == (500, b"")
+            wait_for_log(service, f"Timeout value of 00:00:01 exceeded by function 'Functions.{name}' (Id: '")
+            wait_for_log(service, f"Timeout value of 00:00:01 was exceeded by function: Functions.{name}")
+        wait_for_log(service, "late was cancelled")
+        wait_for_log(service, "A function timeout has occurred. Restarting worker process")
+        # The one thread is still taken; a new pool serves, and the thread does not hold up the end.
+        assert requests.get(f"{service.url}/api/quick", timeout=5).status_code == 200
+        assert service.stop(timeout=4) == 0
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
@@ -216,13 +216,13 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
     await asyncio.sleep(1000)
 """
-    service = start_service("host", "--app", str(write_app(tmp_path, source)), "--port", "0")
-    with pytest.raises(requests.RequestException):
-        requests.get(f"{service.url}/api/slow", timeout=0.3)
-    service.process.terminate()
-    wait_for_log(service, "DrainMode mode enabled")
-    service.process.terminate()
-    assert service.process.wait(5) == 1
+    with running("host", "--app", str(write_app(tmp_path, source)), "--port", "0") as service:
+        with pytest.raises(requests.RequestException):
+            requests.get(f"{service.url}/api/slow", timeout=0.3)
+        service.process.terminate()
+        wait_for_log(service, "DrainMode mode enabled")
+        service.process.terminate()
+        assert service.process.wait(5) == 1
 
 
 SLOW = """
@@ -234,16 +234,16 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def test_sigterm_lets_a_request_finish_and_takes_no_new_one(tmp_path: Path) -> None:
-    service = start_service("host", "--app", str(write_app(tmp_path, SLOW)), "--port", "0")
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(requests.get, f"{service.url}/api/slow", timeout=5)
-        wait_for_log(service, "Executing 'Functions.slow'")
-        service.process.terminate()
-        wait_for_log(service, "DrainMode mode enabled")
-        with pytest.raises(requests.ConnectionError):
-            requests.get(f"{service.url}/api/slow", timeout=5)
-        assert answer.result().text == "slow"
-    assert service.process.wait(5) == 0
+    with running("host", "--app", str(write_app(tmp_path, SLOW)), "--port", "0") as service:
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(requests.get, f"{service.url}/api/slow", timeout=5)
+            wait_for_log(service, "Executing 'Functions.slow'")
+            service.process.terminate()
+            wait_for_log(service, "DrainMode mode enabled")
+            with pytest.raises(requests.ConnectionError):
+                requests.get(f"{service.url}/api/slow", timeout=5)
+            assert answer.result().text == "slow"
+        assert service.process.wait(5) == 0
 
 
 def test_throttling(tmp_path: Path) -> None:
