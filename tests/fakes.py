@@ -24,6 +24,7 @@ from shared.service.ports import (
     JobFilter,
     Outgoing,
     PreconditionFailedError,
+    TransientError,
 )
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ START = datetime(2026, 3, 1, 10, 20, 30, 123456, tzinfo=UTC)
 #: As the queues are configured.
 DUPLICATE_WINDOW = timedelta(minutes=10)
 MAX_DELIVERIES = 5
+#: Service Bus Standard takes no longer message, in bytes.
+MAX_MESSAGE = 256 * 1024
 
 
 def seeded(number: int) -> random.Random:
@@ -318,9 +321,9 @@ class FakeQueue:
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
         def send() -> None:
-            for each in outgoing:
+            bodies = [_sendable(msgspec.json.encode(each.message)) for each in outgoing]
+            for each, body in zip(outgoing, bodies, strict=True):
                 if self._is_new(each.message_id):
-                    body = msgspec.json.encode(each.message)
                     due = max(each.due or self.clock(), self.clock())
                     self.waiting.append(Waiting(body, each.message_id, each.message.job.priority, due))
 
@@ -372,6 +375,7 @@ class FakeQueue:
 
     async def _bury(self, dead: Dead) -> None:
         def bury() -> None:
+            _sendable(dead.body)
             if self._is_new(dead.message_id):
                 self.dead.append(dead)
 
@@ -383,6 +387,12 @@ class FakeQueue:
             return False
         self._seen[message_id] = self.clock()
         return True
+
+
+def _sendable(body: bytes) -> bytes:
+    if len(body) > MAX_MESSAGE:
+        raise TransientError("the message is too long")
+    return body
 
 
 class FakeDeadLetters:

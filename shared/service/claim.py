@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: How long after a live lease's end its rival comes back to look.
 AFTER_LEASE = timedelta(seconds=1)
+#: A longer history, in bytes, does not travel. With it, the longest payload (190 KiB) still fits a message.
+MAX_HISTORY = 32 * 1024
 #: How often a claim is tried while others touch the same row.
 _TRIES = 5
 
@@ -140,10 +142,18 @@ async def finish_written(services: Services, found: VersionedJob) -> bool:
     return True
 
 
+def message_for(job: Job, attempt: int, etag: str = "") -> JobMessage:
+    """The message of an attempt. A history that could take it over the broker's limit (256 KiB) stays with the row;
+    there is no ETag then, so that the claim reads the row and goes on from all that it holds."""
+    if len(msgspec.json.encode((job.attempts, job.timeline))) > MAX_HISTORY:
+        return JobMessage(job=msgspec.structs.replace(job, attempts=(), timeline=()), attempt=attempt)
+    return JobMessage(job=job, attempt=attempt, etag=etag)
+
+
 async def send_next(services: Services, waiting: VersionedJob) -> None:
     """Send the message of a waiting job's next attempt, or send it again: duplicate detection drops a second."""
     job = waiting.job
-    message = JobMessage(job=job, attempt=job.attempt + 1, etag=waiting.etag)
+    message = message_for(job, job.attempt + 1, waiting.etag)
     due = job.run_at if job.run_at > services.clock() else None
     await services.queue.send([Outgoing(message, message_id(job.job_id, job.run, message.attempt), due)])
 
@@ -158,7 +168,7 @@ async def send_copy(services: Services, message: JobMessage, due: datetime) -> N
 async def send_dead_letter(services: Services, job: Job) -> None:
     """Put a failed job where the dead letters are looked at and replayed from."""
     error = job.error or JobError("unknown", "No error was recorded.", retryable=False)
-    await services.queue.send_dead(JobMessage(job=job, attempt=job.attempt), error.code, error.message)
+    await services.queue.send_dead(message_for(job, job.attempt), error.code, error.message)
 
 
 async def write_result(services: Services, job: Job, result: object = None) -> None:

@@ -18,6 +18,7 @@ from shared.service.claim import (
     claimed,
     finish_written,
     is_held,
+    message_for,
     send_copy,
     send_dead_letter,
     send_next,
@@ -79,7 +80,7 @@ async def _send_again(services: Services, found: VersionedJob, now: datetime) ->
     except PreconditionFailedError:
         return 0  # it moves: its message was not lost
     logger.warning("job %s: %s, but its message is gone; sent again", job.job_id, job.state)
-    await send_copy(services, JobMessage(job=job, attempt=job.attempt + 1, etag=etag), now)
+    await send_copy(services, message_for(job, job.attempt + 1, etag), now)
     return 1
 
 
@@ -94,7 +95,7 @@ async def _hand_on(services: Services, found: VersionedJob, now: datetime) -> in
     except PreconditionFailedError:
         return 0  # somebody else is on it
     logger.warning("job %s: the lease of %s is over; handed on", job.job_id, job.owner)
-    await send_copy(services, JobMessage(job=job, attempt=job.attempt), now)
+    await send_copy(services, message_for(job, job.attempt), now)
     return 1
 
 

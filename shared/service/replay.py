@@ -9,8 +9,9 @@ import msgspec
 
 from shared.errors import JobNotFoundError, NotRetryableError, UnavailableError
 from shared.jobs.ids import is_job_id, message_id
-from shared.jobs.model import Job, JobMessage, JobState, VersionedJob
+from shared.jobs.model import Job, JobState, VersionedJob
 from shared.jobs.states import change
+from shared.service.claim import message_for
 from shared.service.ports import (
     ConflictError,
     DeadLetter,
@@ -193,7 +194,7 @@ async def _run_again(services: Services, ended: VersionedJob) -> Job:
         cancel_requested=False,
     )
     etag = await services.status.update(ended.job, job, ended.etag)
-    message = JobMessage(job=job, attempt=1, etag=etag)
+    message = message_for(job, 1, etag)
     try:
         await services.queue.send([Outgoing(message, message_id(job.job_id, job.run, 1))])
     except TransientError as exc:

@@ -31,7 +31,15 @@ from shared.jobs.registry import JobType
 from shared.jobs.retry import RetryPolicy
 from shared.jobs.states import change, with_attempt
 from shared.service.cancel import cancel_waiting
-from shared.service.claim import claim, finish_written, send_copy, send_dead_letter, send_next, write_result
+from shared.service.claim import (
+    claim,
+    finish_written,
+    message_for,
+    send_copy,
+    send_dead_letter,
+    send_next,
+    write_result,
+)
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.running import RunningJob
 from shared.service.validation import convert
@@ -254,7 +262,7 @@ async def _snooze(services: Services, running: RunningJob, until: datetime) -> N
         await cancel_waiting(services, written)
     elif written is not None:
         services.notifier.publish(written.job)
-        await send_copy(services, JobMessage(job=written.job, attempt=job.attempt, etag=written.etag), until)
+        await send_copy(services, message_for(written.job, job.attempt, written.etag), until)
 
 
 async def _give_back(services: Services, running: RunningJob) -> None:

@@ -14,7 +14,7 @@ import pytest
 from shared.composition import utc_now
 from shared.jobs.ids import message_id, new_job_id
 from shared.jobs.model import JobMessage, Priority
-from shared.service.ports import Outgoing
+from shared.service.ports import Outgoing, TransientError
 from tests.contract.ports.broker import Broker, Received
 from tests.fakes import seeded
 from tests.unit.examples import a_job
@@ -70,6 +70,14 @@ async def test_messages_too_long_for_one_batch_go_in_several(broker: Broker) -> 
     await broker.queue.send(sent)
     received = await broker.receive(Priority.MEDIUM, 5)
     assert sorted(each.message.job.payload["n"] for each in received) == [0, 1, 2, 3, 4]
+
+
+async def test_a_message_over_256_kib_is_certainly_not_taken(broker: Broker) -> None:
+    too_long = outgoing(payload={"data": "x" * 256 * 1024})
+    for call in (broker.queue.send([too_long]), broker.queue.send_dead(too_long.message, "r", "d")):
+        with pytest.raises(TransientError) as caught:
+            await call
+        assert caught.value.unknown_outcome is False
 
 
 async def test_tasks_that_send_at_once_all_arrive(broker: Broker) -> None:

@@ -263,6 +263,24 @@ async def test_a_handler_that_reports_without_end_keeps_the_first_and_the_newest
     assert messages[-3:] == ["2998", "2999", "Completed"]
 
 
+async def test_a_history_too_long_for_a_message_stays_with_the_row(world: World) -> None:
+    async def work(_: Work, job: JobContext) -> Any:
+        for number in range(1000):
+            job.progress(number // 10, f"{number:0200}")
+        raise RetryableError("x" * 2000)
+
+    world.handler = work
+    accepted = await world.submit(max_retries=2)
+    await world.drain()
+    row = world.row(accepted)
+    assert (row.state, world.calls[row.job_id]) == (S.FAILED, [1, 2, 3])
+    assert [attempt.attempt for attempt in row.attempts] == [1, 2, 3]
+    assert row.timeline[0].message == f"{0:0200}"
+    assert row.timeline[-1].message == f"{999:0200}"
+    assert world.results.documents[row.job_id].job == row
+    assert world.dead_letters() == [("handler_error", row.job_id, S.FAILED)]
+
+
 async def test_a_cancel_request_is_noticed_at_a_progress_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "WRITE_INTERVAL", 0)
 
