@@ -321,11 +321,13 @@ class FakeQueue:
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
         def send() -> None:
-            bodies = [_sendable(msgspec.json.encode(each.message)) for each in outgoing]
-            for each, body in zip(outgoing, bodies, strict=True):
+            taken = [(each, body) for each in outgoing if len(body := msgspec.json.encode(each.message)) <= MAX_MESSAGE]
+            for each, body in taken:
                 if self._is_new(each.message_id):
                     due = max(each.due or self.clock(), self.clock())
                     self.waiting.append(Waiting(body, each.message_id, each.message.job.priority, due))
+            if len(taken) < len(outgoing):
+                raise TransientError("a message is too long", unknown_outcome=bool(taken))
 
         await self.faults.around("queue.send", send)
 
@@ -375,7 +377,8 @@ class FakeQueue:
 
     async def _bury(self, dead: Dead) -> None:
         def bury() -> None:
-            _sendable(dead.body)
+            if len(dead.body) > MAX_MESSAGE:
+                raise TransientError("the message is too long")
             if self._is_new(dead.message_id):
                 self.dead.append(dead)
 
@@ -387,12 +390,6 @@ class FakeQueue:
             return False
         self._seen[message_id] = self.clock()
         return True
-
-
-def _sendable(body: bytes) -> bytes:
-    if len(body) > MAX_MESSAGE:
-        raise TransientError("the message is too long")
-    return body
 
 
 class FakeDeadLetters:

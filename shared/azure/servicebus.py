@@ -90,7 +90,19 @@ class ServiceBusJobQueue:
         by_queue: dict[str, list[ServiceBusMessage]] = {}
         for each in outgoing:
             by_queue.setdefault(QUEUES[each.message.job.priority], []).append(_message(each))
-        await asyncio.gather(*(self._send(queue, messages) for queue, messages in by_queue.items()))
+        errors: list[TransientError] = []
+
+        async def send_to(queue: str, messages: list[ServiceBusMessage]) -> None:
+            try:
+                await self._send(queue, messages)
+            except TransientError as exc:
+                errors.append(exc)
+
+        await asyncio.gather(*(send_to(queue, messages) for queue, messages in by_queue.items()))
+        if errors:
+            # What one queue has refused for certain, another may have taken.
+            unknown = len(errors) < len(by_queue) or any(error.unknown_outcome for error in errors)
+            raise TransientError(str(errors[0]), unknown_outcome=unknown) from errors[0]
 
     async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
         """See JobQueue. The id is that of the run: a second one within the duplicate detection window is dropped."""
@@ -126,6 +138,7 @@ class ServiceBusJobQueue:
 
     async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
         lock = self._locks.setdefault(queue, asyncio.Lock())
+        taken = False
         try:
             async with lock:
                 sender = self._sender(queue)
@@ -134,10 +147,12 @@ class ServiceBusJobQueue:
                     return
                 async for batch in _batches(sender, iter(messages)):
                     await sender.send_messages(batch)
+                    taken = True
         except _REFUSED as exc:
-            raise TransientError(f"Service Bus refused the message: {exc}") from exc
+            raise TransientError(f"Service Bus refused the message: {exc}", unknown_outcome=taken) from exc
         except (AzureError, ServiceBusError) as exc:
-            raise TransientError(f"Service Bus does not answer: {exc}", unknown_outcome=not _never_sent(exc)) from exc
+            unknown = taken or not _never_sent(exc)
+            raise TransientError(f"Service Bus does not answer: {exc}", unknown_outcome=unknown) from exc
 
     async def _oldest(self, queue: str) -> datetime | None:
         try:

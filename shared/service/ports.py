@@ -114,7 +114,10 @@ class JobQueue(Protocol):
     """The broker. Every method may raise TransientError."""
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
-        """Send each to the queue of its job's priority, in as few calls as can be."""
+        """Send each to the queue of its job's priority, in as few calls as can be.
+
+        Where only some were taken, the TransientError says that the outcome is unknown.
+        """
 
     async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
         """Send a message to the queue of dead letters."""

@@ -80,6 +80,19 @@ async def test_a_message_over_256_kib_is_certainly_not_taken(broker: Broker) -> 
         assert caught.value.unknown_outcome is False
 
 
+@pytest.mark.parametrize("priority", [Priority.HIGH, Priority.LOW], ids=["other queue", "same queue"])
+async def test_when_some_of_the_messages_were_taken_the_outcome_is_unknown(broker: Broker, priority: Priority) -> None:
+    # Each fills a batch, so that the first is on its way when the third turns out not to fit.
+    data = base64.b64encode(seeded(2).randbytes(150 * 1024)).decode()
+    short = [outgoing(priority=Priority.LOW, payload={"data": data}) for _ in range(2)]
+    too_long = outgoing(priority=priority, payload={"data": "x" * 256 * 1024})
+    with pytest.raises(TransientError) as caught:
+        await broker.queue.send([*short, too_long])
+    assert caught.value.unknown_outcome is True
+    received = await broker.receive(Priority.LOW, 1)
+    assert {each.message_id for each in received} <= {each.message_id for each in short}
+
+
 async def test_tasks_that_send_at_once_all_arrive(broker: Broker) -> None:
     sent = [outgoing() for _ in range(30)]
     await asyncio.gather(*(broker.queue.send([each]) for each in sent))
