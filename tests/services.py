@@ -54,17 +54,19 @@ def start_service(name: str, *arguments: str, env: Mapping[str, str] | None = No
 
     def read_stdout() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("ready "):
-                ready.put(line.split()[1])
-            else:
-                log.append(line.rstrip())
+        with process.stdout:
+            for line in process.stdout:
+                if line.startswith("ready "):
+                    ready.put(line.split()[1])
+                else:
+                    log.append(line.rstrip())
         ready.put(None)
 
     def read_stderr() -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            log.append(line.rstrip())
+        with process.stderr:
+            for line in process.stderr:
+                log.append(line.rstrip())
 
     for target in (read_stdout, read_stderr):
         threading.Thread(target=target, daemon=True).start()

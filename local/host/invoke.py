@@ -53,15 +53,9 @@ class Invoker:
     def __init__(self, function_timeout: timedelta | None) -> None:
         self._timeout = function_timeout
         self._pool = _new_pool()
-        self._stuck_threads = 0
         self.in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-
-    @property
-    def has_stuck_threads(self) -> bool:
-        """Whether a sync function that timed out may still hold a thread, which no exit must wait for."""
-        return self._stuck_threads > 0
 
     async def wait_idle(self) -> None:
         """Return when nothing runs."""
@@ -160,7 +154,6 @@ class Invoker:
         """
         log = logging.getLogger("Host.Worker")
         log.error("A function timeout has occurred. Restarting worker process executing invocationId '%s'.", identifier)
-        self._stuck_threads += 1
         self._pool.shutdown(wait=False)
         self._pool = _new_pool()
         log.info("Restart of language worker process(es) completed.")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,3 @@ def _json_of(command: list[str], text: str = "", environment: Mapping[str, str] 
     assert result.returncode == 0, result.stderr
     answer: list[dict[str, Any]] = json.loads(result.stdout)
     return answer
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: Any) -> Generator[None, None, None]:
-    """Say at the very end that the worker suite did not run."""
-    yield
-    skipped = terminalreporter.stats.get("skipped", [])
-    reasons = {str(report.longrepr[2]) for report in skipped if _MISSING in str(report.longrepr)}
-    for reason in sorted(reasons):
-        terminalreporter.write_line(f"WARNING: {reason}", red=True, bold=True)
