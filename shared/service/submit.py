@@ -20,6 +20,7 @@ from shared.errors import (
 from shared.jobs.ids import message_id, new_job_id
 from shared.jobs.model import Job, JobMessage, JobState, Priority
 from shared.jobs.registry import JobType
+from shared.jobs.states import WAITING
 from shared.service.ports import ConflictError, IdempotencyKey, Outgoing, Services, TransientError
 from shared.service.validation import convert, escape
 
@@ -186,18 +187,32 @@ async def _repeat(services: Services, job: Job) -> Submitted:
     """A request whose key is known: the job it stands for.
 
     The first request may still be on its way, or may have died before it stored the job: then this one stores it.
-    Whoever inserts the row sends the message, and duplicate detection drops a second.
     """
     try:
-        found = await services.status.get(TENANT, job.job_id)
-        document = None if found else await services.results.get(TENANT, job.job_id)
+        stored = await _stored_already(services, job.job_id)
+        document = None if stored else await services.results.get(TENANT, job.job_id)
     except TransientError as exc:
         raise UnavailableError(f"The job could not be read: {exc}") from exc
-    if found is not None:
-        return Submitted(found.job, created=False)
+    if stored is not None:
+        return Submitted(stored, created=False)
     if document is not None:
         return Submitted(document.job, created=False)
     return Submitted((await _accept(services, [job]))[0], created=False)
+
+
+async def _stored_already(services: Services, job_id: str) -> Job | None:
+    """The job that somebody else stored, or a call of ours whose answer was lost; its message is sent for certain.
+
+    Whoever stored it may not have sent the message yet, may never do so, and may even remove the row again when the
+    broker refuses it: a promise cannot rest on that. Duplicate detection drops a second message, and a message brings
+    its row along. Raises TransientError.
+    """
+    found = await services.status.get(TENANT, job_id)
+    if found is None:
+        return None
+    if found.job.state in WAITING and found.job.fence == 0:
+        await services.queue.send([_first_message(found.job, found.etag)])
+    return found.job
 
 
 async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
@@ -210,7 +225,7 @@ async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
     outcomes: dict[str, Job | DtqError] = {}
     for job, etag in zip(jobs, etags, strict=True):
         if isinstance(etag, ConflictError):
-            outcomes[job.job_id] = job  # stored by the twin of this very request
+            outcomes[job.job_id] = await _after_conflict(services, job)
         elif isinstance(etag, Exception):
             outcomes[job.job_id] = UnavailableError(f"The job was not accepted: {etag}")
         else:
@@ -223,6 +238,16 @@ async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
     return [outcomes[job.job_id] for job in jobs]
 
 
+async def _after_conflict(services: Services, job: Job) -> Job | DtqError:
+    """What became of a job whose row is said to be there: its twin with the same key stored it, or we did ourselves
+    by a call whose answer was lost."""
+    try:
+        stored = await _stored_already(services, job.job_id)
+    except TransientError as exc:
+        return UnavailableError(f"The job was not accepted: {exc}")
+    return stored or UnavailableError("The job was not accepted: its row was there, and went.", retry_after=1)
+
+
 async def _insert(services: Services, job: Job) -> str | Exception:
     try:
         return await services.status.insert(job)
@@ -233,21 +258,18 @@ async def _insert(services: Services, job: Job) -> str | Exception:
 async def _send(services: Services, rows: list[tuple[Job, str]]) -> UnavailableError | None:
     """Send the messages of stored rows. On a certain failure the rows go again; on an unknown outcome they stay, and
     the janitor settles them, so that the promise to the caller (503, or a job that runs) holds either way."""
-    outgoing = [
-        Outgoing(
-            JobMessage(job=job, attempt=1, etag=etag),
-            message_id(job.job_id, job.run, 1),
-            job.run_at if job.state is JobState.SCHEDULED else None,
-        )
-        for job, etag in rows
-    ]
     try:
-        await services.queue.send(outgoing)
+        await services.queue.send([_first_message(job, etag) for job, etag in rows])
     except TransientError as exc:
         if not exc.unknown_outcome:
             await asyncio.gather(*(services.status.delete(job, etag) for job, etag in rows), return_exceptions=True)
         return UnavailableError(f"The job was not accepted: {exc}")
     return None
+
+
+def _first_message(job: Job, etag: str) -> Outgoing:
+    due = job.run_at if job.state is JobState.SCHEDULED else None
+    return Outgoing(JobMessage(job=job, attempt=1, etag=etag), message_id(job.job_id, job.run, 1), due)
 
 
 def _digest(body: Any) -> str:

@@ -17,7 +17,7 @@ from shared.errors import (
     UnknownJobTypeError,
 )
 from shared.jobs.model import Job, JobState, Priority
-from shared.service.ports import TransientError
+from shared.service.ports import ConflictError, TransientError
 from shared.service.repair import repair
 from shared.service.submit import Submitted, submit, submit_batch
 from tests.fakes import Crash
@@ -179,6 +179,37 @@ async def test_a_repeat_finishes_what_a_request_that_died_began(world: World, ca
     await repair(world.services)
     await world.drain()
     assert (world.row(repeated.job).state, world.calls[repeated.job.job_id]) == (S.COMPLETED, [1])
+
+
+async def test_a_repeat_is_a_promise_even_when_the_first_request_fails(world: World) -> None:
+    """The first has stored the row, the repeat finds it, and only then the broker refuses the first one's message."""
+    repeated: list[Submitted] = []
+
+    async def refuse_the_first(outgoing: Any) -> None:
+        world.queue.send = send  # type: ignore[method-assign]
+        repeated.append(await keyed(world))
+        raise TransientError("refused")
+
+    send, world.queue.send = world.queue.send, refuse_the_first  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        await keyed(world)
+    await world.drain()
+    (answer,) = repeated
+    assert world.row(answer.job).state is S.COMPLETED
+
+
+async def test_a_row_that_our_own_lost_call_stored_gets_its_message(world: World) -> None:
+    world.faults.plant("status.insert", ConflictError("a retry of the SDK"), after=True)
+    job = await world.submit()
+    await world.drain()
+    assert world.row(job).state is S.COMPLETED
+
+
+async def test_a_conflict_over_a_row_that_is_not_there_is_no_promise(world: World) -> None:
+    world.faults.plant("status.insert", ConflictError("there, and gone"))
+    with pytest.raises(UnavailableError):
+        await world.submit()
+    assert world.queue.waiting == []
 
 
 async def test_a_repeat_of_a_job_whose_row_was_lost_answers_from_its_result(world: World) -> None:
