@@ -74,6 +74,8 @@ async def cancel_waiting(services: Services, waiting: VersionedJob) -> Job:
     ended = change(
         waiting.job,
         JobState.CANCELLED,
+        # As high as a claim: should the table lose this write and the job run, the document still refuses a result.
+        fence=waiting.job.fence + 1,
         message="Cancelled",
         updated_at=now,
         finished_at=now,
