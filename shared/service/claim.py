@@ -106,7 +106,7 @@ async def _claim_changed(services: Services, message: JobMessage, found: Version
         # This attempt is over. Its owner may have died before it sent the next one's message: send it (again).
         await send_next(services, found)
         return None
-    elif row.run_at > now:
+    elif row.state is not JobState.QUEUED and row.run_at > now:  # what is queued is due, whatever the submitter's clock
         await send_copy(services, message, row.run_at)
         return None
     job = claimed(services, row, message.attempt)

@@ -45,6 +45,16 @@ async def test_a_rival_of_a_live_lease_comes_back_after_it_without_burning_an_at
     assert copy.message.attempt == 1
 
 
+async def test_a_queued_job_is_due_though_its_submitters_clock_runs_ahead(world: World) -> None:
+    accepted = await world.submit()
+    ahead = accepted.run_at + timedelta(minutes=5)
+    found = world.status.row(accepted.job_id)
+    assert found is not None
+    await world.status.update(found.job, msgspec.structs.replace(found.job, run_at=ahead), found.etag)
+    await world.deliver()
+    assert world.row(accepted).state is S.COMPLETED
+
+
 async def test_a_dead_owners_job_is_taken_over_and_its_attempt_recorded_as_lost(world: World) -> None:
     accepted = await crash_in_handler(world)
     world.clock.advance(LEASE_SECONDS + 1)
