@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
@@ -32,6 +32,8 @@ T = TypeVar("T")
 JOBS, HOURS, KEYS = "jobs", "jobhours", "idempotencykeys"
 #: An entity group transaction takes at most so many operations.
 TRANSACTION_LIMIT = 100
+#: How long a process relies on an hour's being in the index.
+HOUR_REMEMBERED = timedelta(seconds=10)
 
 
 class TableStatusStore:
@@ -43,7 +45,7 @@ class TableStatusStore:
         self._service: TableServiceClient | None = None
         self._clients: dict[str, TableClient] = {}
         self._tables_exist = False
-        self._hours_known: set[tuple[str, str]] = set()
+        self._hours_known_until: dict[tuple[str, str], datetime] = {}
 
     async def insert(self, job: Job) -> str:
         """See StatusStore."""
@@ -221,14 +223,16 @@ class TableStatusStore:
             raise TransientError("another janitor removes the same rows") from exc
 
     async def _remember_hour(self, job: Job) -> None:
-        """Put the job's hour into the index, once a process; an hour that is over may have left it, so always then."""
+        """Put the job's hour into the index, every now and then: a table that is killed may lose it, and with it the
+        janitor would lose sight of the hour's jobs. An hour that is over may have left the index, so always then."""
         hour = hour_of(job.job_id)
         known = (job.tenant, hour)
-        if known in self._hours_known and hour_end(hour) > self._clock():
+        now = self._clock()
+        if known in self._hours_known_until and now < self._hours_known_until[known]:
             return
         entity = {"PartitionKey": job.tenant, "RowKey": inverted_hour(hour), "hour": hour}
         await self._call(lambda: self._table(HOURS).upsert_entity(entity), inserts=True)
-        self._hours_known.add(known)
+        self._hours_known_until[known] = min(now + HOUR_REMEMBERED, hour_end(hour))
 
     async def _of_hour(
         self,
