@@ -101,6 +101,8 @@ async def purge_dead_letters(services: Services, body: Any) -> DeadLetterReport:
 
 
 class _Purge:
+    started: frozenset[str] = frozenset()
+
     async def __call__(self, letter: DeadLetter) -> str:
         logger.info("dead letter %s of job %s: purged", letter.message_id, letter.job_id)
         return "done"
@@ -109,6 +111,8 @@ class _Purge:
 class _Replay:
     def __init__(self, services: Services) -> None:
         self._services = services
+        #: Jobs that run again by this call: where one dies again at once, its new letter is for the next call.
+        self.started: set[str] = set()
 
     async def __call__(self, letter: DeadLetter) -> str:
         """`done`, `stale` or `skipped`; the letter is removed unless it was skipped."""
@@ -125,6 +129,7 @@ class _Replay:
             await _run_again(self._services, found)
         except PreconditionFailedError:
             return "skipped"  # it moves under our hands: the next call sees where to
+        self.started.add(job.job_id)
         return "done"
 
 
@@ -141,8 +146,11 @@ async def _act(services: Services, request: DeadLetterRequest, act: _Replay | _P
             touched.append(letter.job_id)
         return outcome != "skipped"
 
+    def wanted(letter: DeadLetter) -> bool:
+        return request.matches(letter) and letter.job_id not in act.started
+
     try:
-        more = await services.dead_letters.take(request.matches, handle, request.limit)
+        more = await services.dead_letters.take(wanted, handle, request.limit)
     except TransientError as exc:
         raise UnavailableError(f"Stopped after {counts['done']} dead letters; call again to go on: {exc}") from exc
     return DeadLetterReport(dry_run=False, matched=sum(counts.values()), more=more, job_ids=touched, **counts)
