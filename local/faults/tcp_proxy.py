@@ -51,7 +51,7 @@ class TcpProxy:
             else:
                 flowing.set()
         if mode != Mode():
-            self.counts.update({"refuse": mode.refuse, "freeze": mode.freeze is not Freeze.NONE})
+            self.counts.update({"refuse": int(mode.refuse), "freeze": int(mode.freeze is not Freeze.NONE)})
 
     def drop_all(self) -> int:
         """Reset every connection now; how many there were."""

@@ -202,13 +202,15 @@ class _Judge:
             for event in self._by_kind["status"]
             if event.run == run and event.state == JobState.RUNNING and event.at <= before
         ]
-        return max(times, default=before)
+        return max(times, default=-LOSS_SECONDS)
 
     def _check_transitions(self) -> None:
         """Each stored change of state is one of the state machine's."""
         for event in self._by_kind["status"]:
             if event.old and event.state not in TRANSITIONS[JobState(event.old)]:
-                self._verdict.illegal.append(f"job {self._job}: stored {event.old} -> {event.state}")
+                # Where the table has taken the claim back, its result is noted on a row that never ran.
+                claimed = self._last_claim(event.run, event.at)
+                self._blame(self._verdict.illegal, f"stored {event.old} -> {event.state}", claimed, event.at)
 
     def _check_observations(self) -> None:
         """What clients see one after another is a way through the state machine; gaps are allowed."""

@@ -29,6 +29,7 @@ from tests.chaos.stack import LEASE_SECONDS, LOCK_SECONDS, ChaosStack, chaos_sta
 PATIENCE = 170
 _JANITOR_SECONDS = 5
 _BATCH = 50
+_NO_ANSWER_SECONDS = 0.5
 _MOMENTS = ("before_claim", "after_claim", "handler", "after_result", "after_status", "before_return")
 _STATES = ("running", "completed", "failed", "retrying")
 _STALL_SECONDS = LEASE_SECONDS + LOCK_SECONDS + 2
@@ -73,6 +74,7 @@ def run_soak(folder: Path, seed: int, jobs: int, seconds: float) -> Soak:
         run = _Run(stack, seed, jobs)
         run.storm(seconds)
         left = run.calm()
+        run.count_plans()
         soak = Soak(seed, check(stack.history.read()), run.staged)
         soak.unasked_failures = run.unasked_failures
         soak.proxies = {name: proxy.counts() for name, proxy in stack.proxies.items()}
@@ -87,6 +89,20 @@ def _names(processes: list[Any]) -> list[str]:
     return list(dict.fromkeys(process.name for process in processes))
 
 
+def _small_faults(rng: random.Random) -> list[dict[str, Any]]:
+    """What can go wrong with a job beside a dying process."""
+    return [
+        {"fail_times": rng.randrange(1, 4)},
+        {"fail_permanently": True},
+        {"snooze_seconds": round(rng.uniform(0.5, 2), 2)},
+        {"duplicates": [0]},
+        {"duplicates": [0.5, round(rng.uniform(2, 8), 2)]},
+        {"lose_send_of_attempt": rng.choice([1, 1, 2]), "fail_times": 1},
+        {"fail_write": rng.choice(_STATES), "fail_times": rng.randrange(2)},
+        {"lose_write": rng.choice(_STATES), "fail_times": rng.randrange(2)},
+    ]
+
+
 class _Run:
     def __init__(self, stack: ChaosStack, seed: int, jobs: int) -> None:
         self.staged: Counter[str] = Counter()
@@ -97,7 +113,6 @@ class _Run:
         self._client = Client(stack.url, stack.history)
         self._over = threading.Event()
         self._ids: dict[str, dict[str, Any]] = {}
-        self._doomed: set[str] = set()
 
     def storm(self, seconds: float) -> None:
         """Submit, cancel, retry and look, under faults."""
@@ -112,10 +127,7 @@ class _Run:
 
     def calm(self) -> set[str]:
         """No more faults: wait until all have ended, and look at all of them once more; those that have not."""
-        for name in ("azurite", "cosmos"):
-            self._stack.proxies[name].rules()
-        self._stack.proxies["servicebus"].mode()
-        self._stack.busy(0)
+        self._stack.calm()
         self._over.clear()
         janitor = threading.Thread(target=self._janitor)
         janitor.start()
@@ -126,10 +138,19 @@ class _Run:
             janitor.join()
         for job_id in random.Random(self._seed).sample(sorted(self._ids), min(300, len(self._ids))):
             view = self._client.read_result(job_id)
-            asked = self._ids[job_id].get("fail_permanently") or job_id in self._doomed
+            asked = self._ids[job_id].get("fail_permanently")
             if view is not None and view["state"] == "failed" and not asked:
                 self.unasked_failures.append(f"job {job_id}: {view['error']}, plan {self._ids[job_id]}")
         return left
+
+    def count_plans(self) -> None:
+        """Add what the accepted jobs' plans asked for to what was staged."""
+        for plan in self._ids.values():
+            self.staged.update(
+                f"job with {name}" for name in plan if name not in {"crash_at", "stall_seconds", "steps"}
+            )
+            if "crash_at" in plan:
+                self.staged[f"crash {plan['crash_at']}"] += 1
 
     def _submit_all(self, ends: float) -> None:
         """Evenly over the time, in batches, one by one, and several at once under one key."""
@@ -147,7 +168,10 @@ class _Run:
                 for job_id, job in zip(answered.result(), batch, strict=True):
                     if job_id is not None:
                         self._ids[job_id] = job["payload"]
-                self.staged["posts refused"] += accepted.count(None)
+                refused = accepted.count(None)
+                self.staged["posts refused"] += refused
+                if refused == len(accepted):
+                    self._over.wait(_NO_ANSWER_SECONDS)  # nobody is there: the front host is being started again
                 due = begin + (ends - 10 - begin) * len(self._ids) / (rounds * (_BATCH + 10))
                 self._over.wait(max(0.0, due - time.monotonic()))
 
@@ -169,28 +193,11 @@ class _Run:
             options["delay_seconds"] = round(rng.uniform(0.5, 5), 2)
         if rng.random() < _CRASHES / 1000:
             plan["crash_at"] = rng.choice(_MOMENTS)
-            self.staged[f"crash {plan['crash_at']}"] += 1
         elif rng.random() < 0.0005:
             plan |= {"stall_at": rng.choice(_MOMENTS[1:]), "stall_seconds": _STALL_SECONDS}
-            self.staged["stall past lease and lock"] += 1
         elif rng.random() < 0.15:
-            name, fault = rng.choice(self._small_faults(rng))
-            plan |= fault
-            self.staged[name] += 1
+            plan |= rng.choice(_small_faults(rng))
         return {"payload": plan, **options}
-
-    @staticmethod
-    def _small_faults(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
-        return [
-            ("failing attempts", {"fail_times": rng.randrange(1, 4)}),
-            ("permanent failure", {"fail_permanently": True}),
-            ("snooze", {"snooze_seconds": round(rng.uniform(0.5, 2), 2)}),
-            ("duplicate at once", {"duplicates": [0]}),
-            ("duplicates later", {"duplicates": [0.5, round(rng.uniform(2, 8), 2)]}),
-            ("send accepted, answer lost", {"lose_send_of_attempt": rng.choice([1, 1, 2]), "fail_times": 1}),
-            ("row not written", {"fail_write": rng.choice(_STATES), "fail_times": rng.randrange(2)}),
-            ("row written, answer lost", {"lose_write": rng.choice(_STATES), "fail_times": rng.randrange(2)}),
-        ]
 
     def _adversary(self) -> None:
         """One fault after another, in an order that the seed decides."""

@@ -29,9 +29,9 @@ from tests.chaos.history import History
 from tests.services import ROOT, Service, start_service
 
 APP = ROOT / "tests/chaos/app"
-LEASE_SECONDS = 5
+LEASE_SECONDS = 3
 #: The broker's locks, which is how long a dead worker's messages are hidden; the host renews them at half.
-LOCK_SECONDS = 8
+LOCK_SECONDS = 5
 _STOP_SECONDS = 40
 #: A port on which nothing listens: discard, which needs rights that a test has not.
 _NOBODY = 9
@@ -209,6 +209,13 @@ class ChaosStack:
         url = f"http://127.0.0.1:{self._direct['servicebus']}/$faults?server_busy={sends}"
         answer = requests.put(url, headers={"Authorization": token}, timeout=10)
         assert answer.ok, answer.text
+
+    def calm(self) -> None:
+        """No more faults from now on."""
+        for name in ("azurite", "cosmos"):
+            self.proxies[name].rules()
+        self.proxies["servicebus"].mode()
+        self.busy(0)
 
     def janitor(self) -> None:
         """Have the janitor make its round now."""

@@ -143,6 +143,13 @@ def test_what_a_killed_table_took_back_is_excused_and_counted() -> None:
     assert verdict.excused
 
 
+def test_a_result_noted_on_a_row_whose_claim_was_taken_back_is_excused() -> None:
+    noted = [event(6.5, "table_killed", job=""), event(6.8, "status", old="queued", state="completed", fence=1)]
+    verdict = verdict_on(*noted)
+    assert verdict.holds, str(verdict)
+    assert verdict.excused
+
+
 def test_a_kill_long_after_the_write_excuses_nothing() -> None:
     late = [event(40, "table_killed", job=""), event(41, "observed", state="queued")]
     assert verdict_on(*late).illegal
