@@ -24,7 +24,7 @@ from tests.contract.tables.azurite import start_azurite
 from tests.services import running
 from tests.unit.examples import a_job
 
-pytestmark = pytest.mark.xdist_group("ports")
+pytestmark = pytest.mark.xdist_group("ports-outage")
 
 #: A caller of the API waits for these: seconds until the adapter has given up.
 PATIENCE = 15

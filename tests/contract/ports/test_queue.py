@@ -19,7 +19,7 @@ from tests.contract.ports.broker import Broker, Received
 from tests.fakes import seeded
 from tests.unit.examples import a_job
 
-pytestmark = pytest.mark.xdist_group("ports")
+pytestmark = pytest.mark.xdist_group("ports-broker")
 
 
 def outgoing(due: datetime | None = None, copy: str = "", **fields: Any) -> Outgoing:
