@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -159,23 +159,23 @@ class FunctionsHost:
         _check_function(function)
         if function.trigger_type == "httpTrigger":
             self.routes.add(function)
-        listener = self._listener(function)
+        listeners = self._listeners_of(function)
         if is_disabled(function.name, os.environ):
             startup.info("Function 'Functions.%s' is disabled", function.name)
-        elif listener is not None:
-            self._listeners.append(listener)
+        else:
+            self._listeners += listeners
 
-    def _listener(self, function: Function) -> Listener | None:
+    def _listeners_of(self, function: Function) -> Sequence[Listener]:
         match function.trigger_type:
             case "timerTrigger":
-                return TimerListener(function, self.invoker, os.environ, self._state)
+                return [TimerListener(function, self.invoker, os.environ, self._state)]
             case "serviceBusTrigger":
                 # Only hosts that serve queues pay for importing the Service Bus SDK.
-                from local.host.servicebus import ServiceBusListener  # noqa: PLC0415
+                from local.host.servicebus import queue_listeners  # noqa: PLC0415
 
-                return ServiceBusListener(function, self.invoker, self.config.service_bus, os.environ)
+                return queue_listeners(function, self.invoker, self.config.service_bus, os.environ)
             case _:
-                return None
+                return []
 
     @property
     def drain_state(self) -> DrainState:

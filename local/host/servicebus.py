@@ -14,7 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from azure.servicebus import ServiceBusReceivedMessage
@@ -35,6 +35,7 @@ _DRAIN_HEARTBEAT = 0.5  # while draining: what still arrived on the open credit 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 5.0  # seconds between two attempts to connect
 _STABLE_SECONDS = 10.0  # a connection that held so long starts the backoff anew
 _SETTLE_ATTEMPTS = 3
+_RECEIVERS = 4  # of one function: each idles for almost nothing
 _CLOSE_SECONDS = 5.0
 logger = logging.getLogger("Host.Triggers.ServiceBus")
 
@@ -51,11 +52,35 @@ class _Delivery:
     failed_settlements: int = 0
 
 
+def queue_listeners(
+    function: Function, invoker: Invoker, options: ServiceBusOptions, environment: Mapping[str, str]
+) -> list[ServiceBusListener]:
+    """The listeners of one function, which share its maxConcurrentCalls. Raises SettingError.
+
+    Taking and settling a message cost a round trip each and one receiver does them in turn, so one alone would keep
+    quick functions waiting.
+    """
+    count = 1 if is_batch(function) else min(_RECEIVERS, options.max_concurrent_calls)
+    shares = [len(range(index, options.max_concurrent_calls, count)) for index in range(count)]
+    return [
+        ServiceBusListener(
+            function, invoker, replace(options, max_concurrent_calls=share), environment, reports=index == 0
+        )
+        for index, share in enumerate(shares)
+    ]
+
+
 class ServiceBusListener:
     """Feeds one function from its queue: complete on return, abandon on failure, locks renewed in between."""
 
     def __init__(
-        self, function: Function, invoker: Invoker, options: ServiceBusOptions, environment: Mapping[str, str]
+        self,
+        function: Function,
+        invoker: Invoker,
+        options: ServiceBusOptions,
+        environment: Mapping[str, str],
+        *,
+        reports: bool = True,
     ) -> None:
         trigger = function.trigger
         if "topicName" in trigger or trigger.get("isSessionsEnabled"):
@@ -72,6 +97,9 @@ class ServiceBusListener:
         self._stopping = False
         self._taking = asyncio.Lock()  # held while a message is taken from the queue
         self._failing = False
+        # Where several listeners share a function, what happens to their connections is said once.
+        self._level_of_failure = logging.ERROR if reports else logging.DEBUG
+        self._level_of_recovery = logging.INFO if reports else logging.DEBUG
         self._wake: asyncio.Future[None] | None = None
         self._last_traffic = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -136,7 +164,8 @@ class ServiceBusListener:
             await receiver.__aenter__()
             _end_keep_alive(receiver)
             if self._failing:
-                logger.info("Listening to queue '%s' again for '%s'", self._queue, self._function.name)
+                text = "Listening to queue '%s' again for '%s'"
+                logger.log(self._level_of_recovery, text, self._queue, self._function.name)
             self._failing = False
             await self._pump(receiver)
         finally:
@@ -147,7 +176,8 @@ class ServiceBusListener:
             text = f"there is no queue '{self._queue}'; create it, or correct queueName."
         else:
             text = " ".join(str(error).split()) or type(error).__name__
-        logger.error("The listener for function '%s' has no connection and keeps trying: %s", self._function.name, text)
+        message = "The listener for function '%s' has no connection and keeps trying: %s"
+        logger.log(self._level_of_failure, message, self._function.name, text)
 
     async def _pump(self, receiver: ServiceBusReceiver) -> None:
         """Do the next thing that is due, until drained."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import (
@@ -18,7 +19,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.azure.credentials import credential
+from shared.azure.connecting import credential, proxies_configured
 from shared.config import Connection
 from shared.jobs.ids import partition_key
 from shared.jobs.model import Job, ResultDocument
@@ -117,10 +118,12 @@ class CosmosResultStore:
     def _results(self) -> ContainerProxy:
         if self._container is None:
             connection = self._connection
+            transport = AioHttpTransport(use_env_settings=proxies_configured())
             if connection.endpoint:
-                self._client = CosmosClient(connection.endpoint, credential=credential(connection.client_id))
+                identity = credential(connection.client_id)
+                self._client = CosmosClient(connection.endpoint, credential=identity, transport=transport)
             else:
-                self._client = CosmosClient.from_connection_string(connection.connection_string)
+                self._client = CosmosClient.from_connection_string(connection.connection_string, transport=transport)
             self._container = self._client.get_database_client(self._database).get_container_client(CONTAINER)
         return self._container
 

@@ -23,7 +23,7 @@ from azure.servicebus.exceptions import (
     ServiceBusServerBusyError,
 )
 
-from shared.azure.credentials import credential
+from shared.azure.connecting import credential
 from shared.config import Connection
 from shared.jobs.model import JobMessage, Priority
 from shared.service.ports import Outgoing, TransientError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.azure.credentials import credential
+from shared.azure.connecting import credential
 from shared.config import Connection
 from shared.jobs.model import Job
 from shared.service.ports import TransientError

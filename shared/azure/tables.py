@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.azure.credentials import credential
+from shared.azure.connecting import credential, proxies_configured
 from shared.azure.job_entity import changes, job_of, listed_columns, row_of
 from shared.config import Connection
 from shared.jobs.ids import hour_end, hour_of, inverted_hour, partition_key, row_key, shard_keys
@@ -288,6 +288,7 @@ class TableStatusStore:
                 "retry_backoff_factor": 0.3,
                 "connection_timeout": 5,
                 "read_timeout": 20,
+                "use_env_settings": proxies_configured(),
             }
             connection = self._connection
             if connection.endpoint:

@@ -1,8 +1,9 @@
-"""The app's identity, shared by all clients of a process."""
+"""What all adapters need to connect: the app's identity, and whether there is a proxy to go through."""
 
 from __future__ import annotations
 
 import functools
+import urllib.request
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,3 +16,13 @@ def credential(client_id: str) -> DefaultAzureCredential:
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - 160 ms that keys do not need
 
     return DefaultAzureCredential(managed_identity_client_id=client_id or None)
+
+
+@functools.cache
+def proxies_configured() -> bool:
+    """Whether the environment names a proxy.
+
+    Where it names none the HTTP clients need not look: they would ask a thread before every request, which costs more
+    than the request itself.
+    """
+    return bool(urllib.request.getproxies())
