@@ -121,6 +121,12 @@ def json_body(req: func.HttpRequest, limit: int) -> Any:
         raise InvalidJsonError(f"The body is not JSON: {exc}.") from exc
 
 
+def entity_tags(req: func.HttpRequest) -> frozenset[str]:
+    """The entity tags of If-None-Match (RFC 9110, 13.1.2), weak ones as if they were strong."""
+    tags = req.headers.get("if-none-match", "").split(",")
+    return frozenset(tag.strip().removeprefix("W/") for tag in tags if tag.strip())
+
+
 def query(req: func.HttpRequest, known: Collection[str]) -> dict[str, str]:
     """The query parameters. Raises InvalidRequestError for one that the call does not have."""
     for name in req.params:

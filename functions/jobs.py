@@ -8,6 +8,7 @@ from functions.http import (
     choice,
     current_trace,
     endpoint,
+    entity_tags,
     json_body,
     json_response,
     number,
@@ -89,12 +90,12 @@ async def jobs_get(req: func.HttpRequest) -> func.HttpResponse:
     """GET /jobs/{job_id}"""
     parameters = query(req, ("wait",))
     wait = number(parameters, "wait", 0, 0, 30)
-    known = req.headers.get("if-none-match")
+    known = entity_tags(req)
     answer = await get_job(services(), req.route_params["job_id"], wait, known)
     headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
     if not answer.finished:
         headers["Retry-After"] = POLL_AFTER
-    if known == answer.etag:
+    if answer.etag in known:
         return func.HttpResponse(status_code=304, headers=headers)
     return json_response(answer.view, headers=headers)
 

@@ -335,6 +335,13 @@ class FakeQueue:
         dead_id = f"{message.job.job_id}:{message.job.run}:dead"
         await self._bury(Dead(msgspec.json.encode(message), dead_id, reason, description))
 
+    async def send_poison(self, message: JobMessage, reason: str, description: str) -> None:
+        def poison() -> None:
+            poison_id = f"{message.job.job_id}:{message.job.run}:poison"
+            self.poison.append(Dead(msgspec.json.encode(message), poison_id, reason, description))
+
+        await self.faults.around("queue.send_poison", poison)
+
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         await self._bury(Dead(body, f"{message_id}:dead", reason, description))
 

@@ -107,11 +107,16 @@ class ServiceBusJobQueue:
     async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
         """See JobQueue. The id is that of the run: a second one within the duplicate detection window is dropped."""
         message_id = f"{message.job.job_id}:{message.job.run}:dead"
-        await self._send_dead(msgspec.json.encode(message), message_id, reason, description)
+        await self._bury(DEAD_QUEUE, msgspec.json.encode(message), message_id, reason, description)
+
+    async def send_poison(self, message: JobMessage, reason: str, description: str) -> None:
+        """See JobQueue."""
+        message_id = f"{message.job.job_id}:{message.job.run}:poison"
+        await self._bury(POISON_QUEUE, msgspec.json.encode(message), message_id, reason, description)
 
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         """See JobQueue."""
-        await self._send_dead(body, f"{message_id}:dead"[-128:], reason, description)
+        await self._bury(DEAD_QUEUE, body, f"{message_id}:dead"[-128:], reason, description)
 
     async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
         """See JobQueue. Peeks, which costs a credit a message and no lock."""
@@ -124,7 +129,7 @@ class ServiceBusJobQueue:
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
         await self._bus.close()
 
-    async def _send_dead(self, body: bytes, message_id: str, reason: str, description: str) -> None:
+    async def _bury(self, queue: str, body: bytes, message_id: str, reason: str, description: str) -> None:
         message = ServiceBusMessage(
             body,
             message_id=message_id,
@@ -134,7 +139,7 @@ class ServiceBusJobQueue:
                 "DeadLetterErrorDescription": description[:MAX_REASON],
             },
         )
-        await self._send(DEAD_QUEUE, [message])
+        await self._send(queue, [message])
 
     async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
         lock = self._locks.setdefault(queue, asyncio.Lock())

@@ -18,16 +18,20 @@ logger = logging.getLogger(__name__)
 AFTER_LEASE = timedelta(seconds=1)
 #: A longer history, in bytes, does not travel. With it, the longest payload (190 KiB) still fits a message.
 MAX_HISTORY = 32 * 1024
+#: Owners that may die over one run of a job before it is given up, as the broker gives up after as many deliveries.
+MAX_LOST = 5
 #: How often a claim is tried while others touch the same row.
 _TRIES = 5
 
 
-async def claim(services: Services, message: JobMessage) -> VersionedJob | None:
+async def claim(services: Services, message: JobMessage, *, redelivered: bool = False) -> VersionedJob | None:
     """Take the lease of the message's attempt; None when this message has nothing to run.
 
-    The usual case is one conditional write with the ETag that the message carries. Raises TransientError.
+    The usual case is one conditional write with the ETag that the message carries. A message that was `redelivered` is
+    looked at first: its attempt may have been made, and the ETag fit all the same where the table has lost the traces.
+    Raises TransientError.
     """
-    if message.etag:
+    if message.etag and not redelivered:
         job = claimed(services, message.job, message.attempt)
         try:
             return VersionedJob(job, await services.status.update(message.job, job, message.etag))
@@ -98,19 +102,31 @@ async def _claim_changed(services: Services, message: JobMessage, found: Version
     if await finish_written(services, found):
         return None
     if row.state is JobState.RUNNING:
-        if row.attempt > message.attempt:
-            return None  # a later attempt, which has a message of its own
-        logger.warning("job %s: taken over from %s, whose lease ended", row.job_id, row.owner)
-        row = msgspec.structs.replace(row, attempts=with_lost_attempt(row, now))
-    elif row.attempt >= message.attempt:
+        return await _take_over(services, message, found)
+    if row.attempt >= message.attempt:
         # This attempt is over. Its owner may have died before it sent the next one's message: send it (again).
         await send_next(services, found)
         return None
-    elif row.state is not JobState.QUEUED and row.run_at > now:  # what is queued is due, whatever the submitter's clock
+    if row.state is not JobState.QUEUED and row.run_at > now:  # what is queued is due, whatever the submitter's clock
         await send_copy(services, message, row.run_at)
         return None
     job = claimed(services, row, message.attempt)
-    return VersionedJob(job, await services.status.update(found.job, job, found.etag))
+    return VersionedJob(job, await services.status.update(row, job, found.etag))
+
+
+async def _take_over(services: Services, message: JobMessage, found: VersionedJob) -> VersionedJob | None:
+    """Claim a running job whose owner's lease has ended."""
+    row = found.job
+    if row.attempt > message.attempt:
+        return None  # a later attempt, which has a message of its own
+    attempts = with_lost_attempt(row, services.clock())
+    if sum(each.outcome == "lost" and each.run == row.run for each in attempts) > MAX_LOST:
+        # Copies start with a fresh delivery count, so the broker alone would not end a loop of crashes.
+        await services.queue.send_poison(message, "crash_loop", f"{MAX_LOST} owners of it died.")
+        return None
+    logger.warning("job %s: taken over from %s, whose lease ended", row.job_id, row.owner)
+    job = claimed(services, msgspec.structs.replace(row, attempts=attempts), message.attempt)
+    return VersionedJob(job, await services.status.update(row, job, found.etag))
 
 
 def is_held(row: Job, now: datetime) -> bool:

@@ -122,6 +122,9 @@ class JobQueue(Protocol):
     async def send_dead(self, message: JobMessage, reason: str, description: str) -> None:
         """Send a message to the queue of dead letters."""
 
+    async def send_poison(self, message: JobMessage, reason: str, description: str) -> None:
+        """Send a message to where those go that the broker gives up."""
+
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         """Send a body that could not be read to the queue of dead letters."""
 

@@ -41,17 +41,17 @@ class Page(msgspec.Struct, frozen=True):
     next_page_token: str | None
 
 
-async def get_job(services: Services, job_id: str, wait: float = 0, known_etag: str | None = None) -> JobAnswer:
-    """The job, at once or, with `wait`, once it differs from `known_etag` (else from now) or `wait` seconds passed.
+async def get_job(services: Services, job_id: str, wait: float = 0, known: frozenset[str] = frozenset()) -> JobAnswer:
+    """The job, at once or, with `wait`, once its ETag is none of `known` (else another than now) or `wait` s passed.
 
     Raises JobNotFoundError and UnavailableError.
     """
     answer = await _look(services, job_id)
-    before = known_etag or answer.etag
+    before = known or {answer.etag}
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     pause = FIRST_LOOK
-    while not answer.finished and answer.etag == before and (left := deadline - loop.time()) > 0:
+    while not answer.finished and answer.etag in before and (left := deadline - loop.time()) > 0:
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, SLOWEST_LOOK)
         answer = await _look(services, job_id)

@@ -52,9 +52,11 @@ async def repair(services: Services) -> Repaired:
     oldest = await services.queue.oldest_waiting()
     for hour in await services.status.hours(TENANT):
         for found in await services.status.unfinished(TENANT, hour):
+            if not _message_is_lost(found.job, oldest, now):
+                continue
             if found.job.state is JobState.RUNNING:
                 taken_over += await _hand_on(services, found, now)
-            elif _message_is_lost(found.job, oldest, now):
+            else:
                 resent += await _send_again(services, found, now)
         finished_before = now - timedelta(hours=services.settings.status_ttl_hours)
         expired += await services.status.expire(TENANT, hour, finished_before)
@@ -62,8 +64,8 @@ async def repair(services: Services) -> Repaired:
 
 
 def _message_is_lost(job: Job, oldest: Mapping[Priority, datetime | None], now: datetime) -> bool:
-    """A job that is overdue, while its queue holds nothing as old as it, has no message any more."""
-    due = max(job.run_at, job.updated_at)
+    """A job that is overdue, or whose lease is over, while its queue holds nothing as old, has no message any more."""
+    due = max(job.run_at, job.updated_at, job.lease_until or job.run_at)
     if due > now - GRACE:
         return False
     oldest_waiting = oldest[job.priority]
@@ -85,13 +87,13 @@ async def _send_again(services: Services, found: VersionedJob, now: datetime) ->
 
 
 async def _hand_on(services: Services, found: VersionedJob, now: datetime) -> int:
-    """Send the message of a running job whose lease is long over, so that another instance takes it over."""
-    job = found.job
-    if job.lease_until is not None and job.lease_until > now - GRACE:
-        return 0
+    """Send the message of a running job whose lease is long over, so that another instance takes it over. The row is
+    touched first, as in `_send_again`."""
+    job = msgspec.structs.replace(found.job, updated_at=now)
     try:
         if await finish_written(services, found):
             return 1
+        await services.status.update(found.job, job, found.etag)
     except PreconditionFailedError:
         return 0  # somebody else is on it
     logger.warning("job %s: the lease of %s is over; handed on", job.job_id, job.owner)

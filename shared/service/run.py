@@ -61,7 +61,7 @@ def _handler_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
 
 
-async def run_message(services: Services, body: bytes, message_id: str) -> None:
+async def run_message(services: Services, body: bytes, message_id: str, delivery_count: int = 1) -> None:
     """Run the attempt that a broker message asks for. Returns whatever the handler did; the message is done with then.
 
     Raises only when nothing could be written anywhere, so that the broker delivers the message again, and
@@ -74,7 +74,7 @@ async def run_message(services: Services, body: bytes, message_id: str) -> None:
         await services.queue.send_dead_raw(body, message_id, "undecodable_message", str(exc))
         return
     try:
-        held = await claim(services, message)
+        held = await claim(services, message, redelivered=delivery_count > 1)
         if held is not None:
             await _run(services, held)
     except TransientError as exc:

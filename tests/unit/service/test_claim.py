@@ -10,7 +10,9 @@ import pytest
 
 from shared.jobs import JobContext, RetryableError, SnoozeJob
 from shared.jobs.model import Job, JobMessage, JobState, ResultDocument
+from shared.service.claim import MAX_LOST
 from shared.service.ports import PreconditionFailedError, TransientError
+from shared.service.repair import GRACE, Repaired, repair
 from tests.fakes import Crash
 from tests.unit.service.world import LEASE_SECONDS, Work, World
 
@@ -321,3 +323,44 @@ async def test_a_claim_that_the_table_does_not_answer_is_postponed_not_lost(worl
     await world.drain()
     assert world.row(accepted).state is S.COMPLETED
     assert world.calls[accepted.job_id] == [1]
+
+
+async def test_a_redelivered_message_does_not_run_again_what_the_table_forgot(world: World) -> None:
+    accepted = await world.submit()
+    message = world.queue.waiting[0]
+    writes = len(world.status.writes)
+    await world.deliver()
+    world.status.lose_writes(len(world.status.writes) - writes)
+    assert world.row(accepted).state is S.QUEUED
+    world.queue.waiting.append(message)
+    await world.deliver()
+    assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.COMPLETED, [1])
+
+
+async def test_a_job_that_kills_every_owner_is_given_up_though_its_copies_begin_anew(world: World) -> None:
+    async def crash(_: Work, __: JobContext) -> Any:
+        raise Crash
+
+    world.handler = crash
+    accepted = await world.submit()
+    for _ in range(50):
+        if world.queue.poison:
+            break
+        due = min(message.due for message in world.queue.waiting)
+        world.clock.now = max(world.clock.now, due)
+        await world.deliver()
+    await world.bury_poison()
+    assert world.row(accepted).state is S.FAILED
+    assert [reason for reason, *_ in world.dead_letters()] == ["delivery_exhausted"]
+    assert len(world.calls[accepted.job_id]) == MAX_LOST + 1
+
+
+async def test_the_janitor_hands_a_dead_owners_job_on_once_not_every_minute(world: World) -> None:
+    await crash_in_handler(world)
+    world.queue.waiting.clear()
+    world.clock.advance(LEASE_SECONDS + GRACE.total_seconds() + 1)
+    assert await repair(world.services) == Repaired(taken_over=1)
+    for _ in range(3):
+        world.clock.advance(60)
+        assert await repair(world.services) == Repaired()
+    assert len(world.queue.waiting) == 1

@@ -70,7 +70,7 @@ async def test_a_wait_for_what_the_caller_does_not_know_yet_ends_at_once(world: 
     known = (await get_job(world.services, accepted.job_id)).etag
     await world.touch(accepted, progress=50)
     async with asyncio.timeout(5):
-        assert (await get_job(world.services, accepted.job_id, wait=30, known_etag=known)).view.progress == 50
+        assert (await get_job(world.services, accepted.job_id, wait=30, known=frozenset({known}))).view.progress == 50
 
 
 async def test_a_wait_for_a_finished_job_ends_at_once(world: World) -> None:
@@ -78,7 +78,7 @@ async def test_a_wait_for_a_finished_job_ends_at_once(world: World) -> None:
     await world.drain()
     known = (await get_job(world.services, accepted.job_id)).etag
     async with asyncio.timeout(5):
-        assert (await get_job(world.services, accepted.job_id, wait=30, known_etag=known)).finished
+        assert (await get_job(world.services, accepted.job_id, wait=30, known=frozenset({known}))).finished
 
 
 async def test_a_wait_is_over_after_its_time(world: World) -> None:

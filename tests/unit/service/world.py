@@ -115,7 +115,7 @@ class World:
         message = self.queue.receive()
         if message is not None:
             try:
-                await run_message(services or self.services, message.body, message.message_id)
+                await run_message(services or self.services, message.body, message.message_id, message.deliveries)
             except Crash:
                 await _stop_other_tasks()
                 self.queue.abandon(message)
