@@ -49,8 +49,8 @@ def endpoint(function: Endpoint) -> Endpoint:
         try:
             response = await function(req)
         except DtqError as exc:
-            if exc.status >= 500:
-                logger.warning("%s %s: %s (%s)", req.method, _path(req), exc, exc.code)
+            level = logging.WARNING if exc.status >= 500 else logging.INFO
+            logger.log(level, "%s %s: %d %s: %s", req.method, _path(req), exc.status, exc.code, exc)
             response = _problem_response(exc, trace)
         except Exception:
             logger.exception("%s %s: unforeseen error, trace %s", req.method, _path(req), trace.trace_id)

@@ -40,6 +40,9 @@ class JobError(msgspec.Struct, frozen=True):
     message: str
     retryable: bool
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
 
 class TimelineEntry(msgspec.Struct, frozen=True):
     """One progress report of a handler."""

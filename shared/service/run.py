@@ -130,7 +130,7 @@ async def _call(services: Services, running: RunningJob) -> Outcome:
             return Failed(JobError("timeout", text, retryable=True), timed_out=True)
         outcome = failure(exc)
         if not isinstance(exc, RetryableError | PermanentError):
-            logger.exception("job %s: its handler raised", running.job_id)
+            logger.exception("job %s: its handler raised %s", running.job_id, outcome.error.message)
         return outcome
 
 
