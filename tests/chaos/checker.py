@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from shared.jobs.model import JobState
 from shared.jobs.states import TERMINAL, TRANSITIONS
@@ -98,6 +99,10 @@ def _taken_back(written: float, seen: float, kills: Sequence[float]) -> bool:
     return any(written - 1 <= kill <= written + LOSS_SECONDS and kill <= seen for kill in kills)
 
 
+def _begin(event: Event) -> float:
+    return event.began or event.at
+
+
 class _Judge:
     """The rules, over one job's history."""
 
@@ -144,7 +149,7 @@ class _Judge:
     def _check_results(self) -> None:
         """What a client reads as the result of an ended job never changes, unless the job was retried."""
         read = [event for event in self._by_kind["result"] if event.value != MISSING]
-        for earlier, later in zip(read, read[1:], strict=False):
+        for earlier, later in pairwise(read):
             if earlier.value != later.value and not self._retried_between(earlier.at, later.at):
                 self._verdict.duplicate_effects.append(f"job {self._job}: its result changed after the end")
         effects = {event.value for event in self._by_kind["effect"]}
@@ -157,7 +162,7 @@ class _Judge:
         ends: dict[int, Event] = {}
         for event in self._by_kind["status"]:
             end = ends.get(event.run)
-            if end is not None:
+            if end is not None and _begin(event) > end.at:
                 text = f"run {event.run}: {event.state} stored after {end.state}"
                 both = event.state in TERMINAL and event.old != end.state
                 self._blame(self._verdict.duplicate_effects if both else self._verdict.illegal, text, end.at, event.at)
@@ -166,7 +171,7 @@ class _Judge:
         for event in self._by_kind["stored"]:
             end = ends.get(event.run)
             # A cancelled row comes before its document; a second later it is an effect on what had ended.
-            if end is not None and event.at > end.at + 1 and end.state != event.state:
+            if end is not None and _begin(event) > end.at + 1 and end.state != event.state:
                 text = f"run {event.run}: a result stored as {event.state} after {end.state}"
                 self._blame(self._verdict.duplicate_effects, text, end.at, event.at)
 
@@ -177,7 +182,7 @@ class _Judge:
             for end in self._ends_of(start.run):
                 if end.at < began:
                     text = f"run {start.run}: handler started by a delivery after the run was recorded as {end.state}"
-                    self._blame(self._verdict.reruns, text, self._last_claim(start.run, end.at), began)
+                    self._blame(self._verdict.reruns, text, self._last_hold(start.run, end.at + 1), began)
                     break
 
     def _ends_of(self, run: int) -> list[Event]:
@@ -185,22 +190,23 @@ class _Judge:
         statuses = [event for event in self._by_kind["status"] if event.run == run]
         ends = [event for event in statuses if event.state in TERMINAL]
         for stored in self._by_kind["stored"]:
+            # An intent counts: whoever wrote the claim may have died before it could say so.
             stale = any(
-                claim.state == JobState.RUNNING
-                and claim.fence > stored.fence
-                and self._began.get(claim.delivery, claim.at) < stored.at
-                for claim in statuses
+                claim.run == run and claim.fence > stored.fence and claim.at < stored.at
+                for claim in self._by_kind["claiming"]
             )
             if stored.run == run and not stale:
                 ends.append(stored)
         return sorted(ends, key=lambda event: event.at)
 
-    def _last_claim(self, run: int, before: float) -> float:
-        """When the claim was written without which a message looks fresh again: the earliest write that counts."""
+    def _last_hold(self, run: int, before: float) -> float:
+        """When the row was last written so that its first message is refused: by a claim, or by a cancellation."""
         times = [
             event.at
             for event in self._by_kind["status"]
-            if event.run == run and event.state == JobState.RUNNING and event.at <= before
+            if event.run == run
+            and event.at <= before
+            and (event.state == JobState.RUNNING or event.old != JobState.RUNNING)
         ]
         return max(times, default=-LOSS_SECONDS)
 
@@ -209,13 +215,13 @@ class _Judge:
         for event in self._by_kind["status"]:
             if event.old and event.state not in TRANSITIONS[JobState(event.old)]:
                 # Where the table has taken the claim back, its result is noted on a row that never ran.
-                claimed = self._last_claim(event.run, event.at)
+                claimed = self._last_hold(event.run, _begin(event))
                 self._blame(self._verdict.illegal, f"stored {event.old} -> {event.state}", claimed, event.at)
 
     def _check_observations(self) -> None:
         """What clients see one after another is a way through the state machine; gaps are allowed."""
         seen = [event for event in self._by_kind["observed"] if event.state != MISSING]
-        for earlier, later in zip(seen, seen[1:], strict=False):
+        for earlier, later in pairwise(seen):
             ended = earlier.state in TERMINAL and earlier.state != later.state
             if ended and not self._retried_between(earlier.at, later.at):
                 text = f"a client saw {earlier.state}, then {later.state}"

@@ -16,12 +16,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Kinds, by who saw them. The client: `accepted` (with the Idempotency-Key where one was sent), `observed` (a GET's
     state; `missing` for a 404), `result` (what GET result answered, `missing` where there is none), `cancel` (the state
     that DELETE answered), `retried` (a retry or replay was accepted). The workers: `delivery` (a message came),
-    `start`, `effect` and `end` of a handler, `status` (a stored change of state from `old`), `stored` (a stored
-    result). The harness: `table_killed`.
+    `start`, `effect` and `end` of a handler, `claiming` (a claim is about to be written), `status` (a stored change of
+    state from `old`), `stored` (a stored result); the last two are recorded when they were acknowledged, and `began`
+    when the call was made. The harness: `table_killed`.
     """
 
     at: float
     kind: str
+    began: float = 0
     job: str = ""
     run: int = 1
     attempt: int = 0
@@ -41,7 +43,7 @@ class History:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def record(self, kind: str, job: str = "", **fields: str | int) -> None:
+    def record(self, kind: str, job: str = "", **fields: str | float) -> None:
         """Add an event that happened now."""
         event = msgspec.convert({"at": time.time(), "kind": kind, "job": job, "pid": os.getpid(), **fields}, Event)
         os.write(self._file, msgspec.json.encode(event) + b"\n")

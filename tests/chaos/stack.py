@@ -84,6 +84,10 @@ class Process:
             process.kill()
         return process.wait()
 
+    def _kill_if_unwanted(self, process: subprocess.Popen[str]) -> None:
+        if not self._wanted:
+            process.kill()
+
     def _keep(self) -> None:
         while self._wanted:
             try:
@@ -93,8 +97,7 @@ class Process:
             with self._up:
                 self._process = process
                 self._up.notify_all()
-                if not self._wanted:
-                    process.kill()
+                self._kill_if_unwanted(process)
             status = process.wait()
             with self._log.open("a") as file:
                 file.writelines(f"{line}\n" for line in [*lines, f"--- {self.name} ended with {status}"])

@@ -122,6 +122,7 @@ def test_a_stale_owner_s_result_does_not_end_the_run() -> None:
         event(1, "delivery", delivery="d1"),
         event(2, "status", old="queued", state="running", fence=1, delivery="d1"),
         event(8, "delivery", delivery="d2"),
+        event(8.9, "claiming", fence=2),
         event(9, "stored", state="completed", fence=1, value="n1"),
         event(9.1, "status", old="running", state="running", fence=2, delivery="d2"),
         event(15, "delivery", delivery="d3"),
@@ -134,6 +135,25 @@ def test_a_stale_owner_s_result_does_not_end_the_run() -> None:
     ]
     verdict = check(history)
     assert verdict.holds, str(verdict)
+
+
+def test_what_was_written_before_the_end_may_be_recorded_after_it() -> None:
+    late = event(9, "status", began=1.9, old="queued", state="running", fence=0)
+    assert verdict_on(late).holds
+
+
+def test_a_cancelled_job_that_ran_although_its_result_stayed_is_excused_by_a_lost_row_alone() -> None:
+    history = [
+        event(0, "accepted"),
+        event(1, "status", old="queued", state="cancelled", fence=1),
+        event(1.1, "stored", state="cancelled", fence=1),
+        event(5, "delivery", delivery="d1"),
+        event(6, "start", delivery="d1", value="n1"),
+        event(9, "observed", state="cancelled"),
+    ]
+    assert check(history).reruns
+    lost = sorted([*history, event(3, "table_killed", job="")], key=lambda each: each.at)
+    assert check(lost).holds
 
 
 def test_what_a_killed_table_took_back_is_excused_and_counted() -> None:

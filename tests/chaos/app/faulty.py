@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,12 +69,14 @@ class FaultyResults:
 
     async def _put(self, document: ResultDocument) -> None:
         job = document.job
+        began = time.time()
         if BREAK == "fencing":
             await self._inner._results().upsert_item(self._inner._body(document))
         else:
             await self._inner.put(document)
         value = msgspec.json.encode(document.result).decode()
-        history.record("stored", job.job_id, run=job.run, fence=job.fence, state=str(job.state), value=value)
+        state = str(job.state)
+        history.record("stored", job.job_id, began=began, run=job.run, fence=job.fence, state=state, value=value)
 
 
 class FaultyStatus:
@@ -87,8 +90,9 @@ class FaultyStatus:
         return getattr(self._inner, name)
 
     async def insert(self, job: Job) -> str:
+        began = time.time()
         etag: str = await self._inner.insert(job)
-        self._record("", job)
+        self._record("", job, began)
         return etag
 
     async def update(self, old: Job, new: Job, etag: str) -> str:
@@ -102,9 +106,12 @@ class FaultyStatus:
         if BREAK == "fencing":
             found = await self._inner.get(new.tenant, new.job_id)
             etag = found.etag if found else etag
+        began = time.time()
+        if claims:
+            history.record("claiming", new.job_id, run=new.run, fence=new.fence)
         written: str = await self._inner.update(old, new, etag)
         if changes:
-            self._record(str(old.state), new)
+            self._record(str(old.state), new, began)
         if changes and plan.lose_write == new.state and once(f"{new.job_id}-lose-write"):
             raise TransientError("a fault: the answer of a write was lost", unknown_outcome=True)
         if claims:
@@ -116,10 +123,11 @@ class FaultyStatus:
         return written
 
     @staticmethod
-    def _record(old: str, job: Job) -> None:
+    def _record(old: str, job: Job, began: float) -> None:
         history.record(
             "status",
             job.job_id,
+            began=began,
             run=job.run,
             attempt=job.attempt,
             fence=job.fence,
@@ -162,17 +170,17 @@ def traced(run_message: Callable[..., Awaitable[None]]) -> Callable[..., Awaitab
     """`run_message` with every delivery in the history, and a moment to die after all is done."""
 
     @functools.wraps(run_message)
-    async def run(services: Services, body: bytes, message_id: str) -> None:
+    async def run(services: Services, body: bytes, message_id: str, *more: Any) -> None:
         token = secrets.token_hex(6)
         delivery.set(token)
         try:
             job = msgspec.json.decode(body, type=JobMessage).job
         except (msgspec.DecodeError, UnicodeDecodeError):
             history.record("delivery", delivery=token, value=message_id)
-            await run_message(services, body, message_id)
+            await run_message(services, body, message_id, *more)
             return
         history.record("delivery", job.job_id, run=job.run, delivery=token, value=message_id)
-        await run_message(services, body, message_id)
+        await run_message(services, body, message_id, *more)
         at_moment("before_return", job.job_id, plan_of(job))
 
     return run

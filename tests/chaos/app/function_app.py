@@ -1,4 +1,4 @@
-"""The product's own functions, with faults put between its use cases and its adapters. The product knows nothing of it."""
+"""The product's own functions, with faults between its use cases and its adapters, of which it knows nothing."""
 
 import functools
 import sys
@@ -12,10 +12,10 @@ from shared import composition
 from tests.chaos.app.faulty import faulty, traced
 
 real_services = composition.services
-composition.services = functools.cache(lambda: faulty(real_services()))  # type: ignore[assignment]
+composition.services = functools.cache(lambda: faulty(real_services()))
 
 # Only now: each of them takes `services` by name.
-from functions import catalogue, dead_letters, health, janitor, jobs, openapi, realtime, workers
+from functions import catalogue, dead_letters, health, janitor, jobs, openapi, realtime, workers  # noqa: E402
 
 workers.run_message = traced(workers.run_message)  # type: ignore[attr-defined,assignment]
 

@@ -44,7 +44,7 @@ class Plan(Payload):
     stall_at: Moment = ""
     stall_seconds: float = 0
     #: Copies of the first message under other ids, each due after so many seconds.
-    duplicates: list[float] = []
+    duplicates: list[float] = []  # noqa: RUF012 - a msgspec field; it copies the default
     #: Once, the message of this attempt arrives at the broker, but its sender is told that it failed.
     lose_send_of_attempt: int = 0
     #: Once, the write of this state to the row fails; or it is made, but its author is told that it failed.
