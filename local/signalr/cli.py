@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 
-from aiohttp import web
-
-from local.process import announce, configure_logging, run_service
+from local.process import configure_logging
 from local.signalr.server import build_app
+from local.web import run_app
 
 _KEY = "SIGNALR_KEY"
 
@@ -25,25 +23,10 @@ def main(argv: list[str]) -> int:
         "a test of silence sets less",
     )
     options = parser.parse_args(argv)
-    port: int = options.port
     key = os.environ.get(_KEY)
     if not key:
         parser.error(f"set the environment variable {_KEY} to the access key, the AccessKey of the connection string.")
     if options.ping_seconds <= 0:
         parser.error("--ping-seconds must be more than 0.")
     configure_logging()
-
-    async def serve(stop: asyncio.Event) -> None:
-        runner = web.AppRunner(build_app(key, options.ping_seconds), access_log=None, shutdown_timeout=3)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-            announce(f"http://127.0.0.1:{runner.addresses[0][1]}")
-            await stop.wait()
-        finally:
-            await runner.cleanup()
-
-    try:
-        return run_service(serve)
-    except OSError as error:
-        parser.exit(1, f"local signalr: cannot listen on port {port}: {error.strerror}. Choose another with --port.\n")
+    return run_app("signalr", lambda: build_app(key, options.ping_seconds), options.port, shutdown_seconds=3)
