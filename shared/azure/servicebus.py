@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 QUEUES = {priority: f"jobs-{priority}" for priority in Priority}
 POISON_QUEUE = "jobs-poison"
 DEAD_QUEUE = "jobs-dead"
+
+#: How long a call may take, in seconds. On a connection that died without a word the SDK itself would wait for ever.
+PATIENCE_SECONDS = 10
 
 #: Longest reason and description of a dead letter, in characters, as the broker's own.
 MAX_REASON = 4096
@@ -84,6 +87,7 @@ class ServiceBusJobQueue:
         self._senders: dict[str, ServiceBusSender] = {}
         # The SDK's sender is not safe for tasks that send at once.
         self._locks: dict[str, asyncio.Lock] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
         """See JobQueue."""
@@ -143,29 +147,43 @@ class ServiceBusJobQueue:
 
     async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
         lock = self._locks.setdefault(queue, asyncio.Lock())
-        taken = False
+        begun = taken = False
         try:
-            async with lock:
+            async with asyncio.timeout(PATIENCE_SECONDS), lock:
+                begun = True
                 sender = self._sender(queue)
-                if len(messages) == 1:
-                    await sender.send_messages(messages[0])
-                    return
-                async for batch in _batches(sender, iter(messages)):
-                    await sender.send_messages(batch)
-                    taken = True
+                try:
+                    async for part in _parts(sender, messages):
+                        await sender.send_messages(part)
+                        taken = True
+                except asyncio.CancelledError:
+                    self._give_up_sender(queue)
+                    raise
+        except TimeoutError as exc:
+            text = f"Service Bus does not answer within {PATIENCE_SECONDS} s."
+            raise TransientError(text, unknown_outcome=begun) from exc
         except _REFUSED as exc:
             raise TransientError(f"Service Bus refused the message: {exc}", unknown_outcome=taken) from exc
         except (AzureError, ServiceBusError) as exc:
             unknown = taken or not _never_sent(exc)
             raise TransientError(f"Service Bus does not answer: {exc}", unknown_outcome=unknown) from exc
 
+    def _give_up_sender(self, queue: str) -> None:
+        """Begin with another sender next time: this one was cut off in the middle, and its connection may be dead."""
+        closing = asyncio.create_task(_close_quietly(self._senders.pop(queue)))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
     async def _oldest(self, queue: str) -> datetime | None:
         try:
-            async with self._bus.client().get_queue_receiver(queue, prefetch_count=0) as receiver:
+            async with (
+                asyncio.timeout(PATIENCE_SECONDS),
+                self._bus.client().get_queue_receiver(queue, prefetch_count=0) as receiver,
+            ):
                 for message in await receiver.peek_messages(_PEEK):
                     if message.state is ServiceBusMessageState.ACTIVE:
                         return message.enqueued_time_utc
-        except (AzureError, ServiceBusError) as exc:
+        except (AzureError, ServiceBusError, TimeoutError) as exc:
             raise TransientError(f"Service Bus does not answer: {exc}") from exc
         return None
 
@@ -173,6 +191,14 @@ class ServiceBusJobQueue:
         if queue not in self._senders:
             self._senders[queue] = self._bus.client().get_queue_sender(queue)
         return self._senders[queue]
+
+
+async def _close_quietly(sender: ServiceBusSender) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await sender.close()
+    except (AzureError, ServiceBusError, OSError) as exc:  # a TimeoutError is an OSError
+        logger.debug("a sender that was given up did not close: %r", exc)
 
 
 def _message(outgoing: Outgoing) -> ServiceBusMessage:
@@ -188,10 +214,13 @@ def _message(outgoing: Outgoing) -> ServiceBusMessage:
     )
 
 
-async def _batches(
-    sender: ServiceBusSender, messages: Iterator[ServiceBusMessage]
-) -> AsyncIterator[ServiceBusMessageBatch]:
+async def _parts(
+    sender: ServiceBusSender, messages: list[ServiceBusMessage]
+) -> AsyncIterator[ServiceBusMessage | ServiceBusMessageBatch]:
     """As many messages a batch as fit; the SDK says that one does not by a MessageSizeExceededError."""
+    if len(messages) == 1:
+        yield messages[0]
+        return
     batch = await sender.create_message_batch()
     for message in messages:
         try:
