@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,19 @@ class Lab:
         finally:
             over.set()
             janitor.join()
+
+    def await_quiet(self, jobs: Iterable[str | None], seconds: float) -> None:
+        """Wait until whoever stood still has gone on and done what it had in mind, then look at the results again."""
+        ids = [job_id for job_id in jobs if job_id is not None]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and any(self._is_awaited(job_id) for job_id in ids):
+            time.sleep(0.1)
+        time.sleep(2)  # what it does next is a write that is refused: nothing tells when
+        self.client.await_ends(ids, seconds)
+
+    def _is_awaited(self, job_id: str) -> bool:
+        stalls = self.events(job_id, "stall")
+        return bool(stalls) and not self.events(job_id, "moved")
 
     def verdict(self, jobs: Iterable[str | None]) -> Verdict:
         """The checker's, on these jobs alone."""

@@ -55,6 +55,7 @@ class FaultyResults:
         return getattr(self._inner, name)
 
     async def put(self, document: ResultDocument) -> None:
+        at_moment("storing", document.job.job_id, plan_of(document.job))
         if BREAK == "result_first":
             self._held_back[document.job.job_id] = document
             return

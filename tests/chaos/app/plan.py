@@ -25,7 +25,7 @@ history = History(FOLDER / "history.jsonl")
 delivery: contextvars.ContextVar[str] = contextvars.ContextVar("delivery", default="")
 
 Moment = Annotated[
-    str, msgspec.Meta(pattern="^(|before_claim|after_claim|handler|after_result|after_status|before_return)$")
+    str, msgspec.Meta(pattern="^(|before_claim|after_claim|handler|storing|after_result|after_status|before_return)$")
 ]
 
 
@@ -62,6 +62,7 @@ def at_moment(moment: str, job_id: str, plan: Plan) -> None:
     if plan.stall_at == moment and once(f"{job_id}-stall"):
         history.record("stall", job_id, value=moment)
         time.sleep(plan.stall_seconds)
+        history.record("moved", job_id, value=moment)
 
 
 def once(name: str, times: int = 1) -> bool:
