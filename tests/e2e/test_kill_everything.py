@@ -94,11 +94,14 @@ def _count(url: str, state: str) -> int:
 
 
 def _end_of(url: str, job_id: str) -> str:
-    """The job's last state."""
+    """The job's last state. Until its message is delivered, a job whose row the table service forgot is not found."""
     job: dict[str, Any] = {}
 
     def ended() -> bool:
-        job.update(requests.get(f"{url}/api/v1/jobs/{job_id}", params={"wait": 10}, timeout=30).json())
+        answer = requests.get(f"{url}/api/v1/jobs/{job_id}", params={"wait": 10}, timeout=30)
+        if answer.status_code in {404, 503}:
+            return False
+        job.update(answer.json())
         return job["state"] in {"completed", "failed", "cancelled"}
 
     wait_until(ended, f"the end of job {job_id}", PATIENCE)
