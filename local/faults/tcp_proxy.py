@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections import Counter
 from enum import StrEnum
 
@@ -56,7 +58,7 @@ class TcpProxy:
     def drop_all(self) -> int:
         """Reset every connection now; how many there were."""
         for writer in self._writers:
-            writer.transport.abort()
+            _reset(writer)
         dropped = len(self._writers) // 2
         self.counts["drop"] += dropped
         return dropped
@@ -66,7 +68,7 @@ class TcpProxy:
         try:
             up_reader, up_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
         both = {writer, up_writer}
         self._writers |= both
@@ -94,3 +96,9 @@ class TcpProxy:
                 await self._flowing[direction].wait()
                 writer.write(data)
                 await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close at once with an RST, not an orderly FIN (socket(7), SO_LINGER)."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

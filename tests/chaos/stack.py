@@ -116,6 +116,10 @@ class Proxy:
             *("--protocol", protocol, "--control", str(self._control), "--seed", str(seed)),
         )
 
+    @property
+    def pid(self) -> int:
+        return self._service.process.pid
+
     def rules(self, *rules: Mapping[str, Any]) -> None:
         """What an HTTP proxy does from now on."""
         self._ask("PUT", "/rules", list(rules))
