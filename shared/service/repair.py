@@ -127,6 +127,11 @@ async def bury(services: Services, body: bytes, message_id: str, reason: str, de
         # The attempt was settled, only the broker never heard of it. The next one is due, sent already or not.
         await send_next(services, found)
         return
+    if row.state in WAITING and row.run == message.job.run and row.fence > message.job.fence:
+        # Somebody held the job since this message was sent, and put it back in line in good order (a snooze, a stop).
+        again = JobMessage(job=row, attempt=row.attempt + 1, etag=found.etag)
+        await send_copy(services, again, max(row.run_at, services.clock()))
+        return
     try:
         # An older run's result says nothing of this one; its row is here only where the table has lost the newer.
         if row.run < message.job.run or not await finish_written(services, found):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.jobs import JobContext, RetryableError
+from shared.jobs import JobContext, RetryableError, SnoozeJob
 from shared.jobs.model import JobMessage, JobState
 from shared.service.ports import PreconditionFailedError, TransientError
 from shared.service.repair import GRACE, Repaired, bury, repair
@@ -236,6 +236,24 @@ async def test_a_job_that_waits_for_its_next_attempt_gets_it(world: World) -> No
     assert world.row(accepted).state is S.RETRYING
     await world.drain()
     assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.COMPLETED, [1, 2])
+
+
+async def test_a_job_that_was_put_back_in_good_order_is_not_failed_for_earlier_crashes(world: World) -> None:
+    """Its message was used up by dying instances; the last one lived to put the job off, and lost the lock doing so."""
+
+    async def snooze(_: Work, __: JobContext) -> Any:
+        world.handler = normal
+        raise SnoozeJob(5)
+
+    normal, world.handler = world.handler, snooze
+    accepted = await world.submit()
+    message = world.queue.waiting[0]
+    await world.deliver()
+    assert world.row(accepted).state is S.SCHEDULED
+    await buried(world, message)
+    assert world.queue.dead == []
+    await world.drain()
+    assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.COMPLETED, [1, 1])
 
 
 async def test_a_job_whose_row_was_lost_is_failed_from_its_message(world: World) -> None:
