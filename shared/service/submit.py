@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -218,9 +219,9 @@ async def _stored_already(services: Services, job_id: str) -> Job | None:
 async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
     """Insert the rows, then send the messages; each job's outcome in order."""
     if len(jobs) == 1:
-        etags: list[str | Exception] = [await _insert(services, jobs[0])]
+        etags: Sequence[str | Exception] = [await _insert(services, jobs[0])]
     else:
-        etags = await services.status.insert_many(jobs) if jobs else []
+        etags = await _insert_many(services, jobs)
     rows: list[tuple[Job, str]] = []
     outcomes: dict[str, Job | DtqError] = {}
     for job, etag in zip(jobs, etags, strict=True):
@@ -246,6 +247,15 @@ async def _after_conflict(services: Services, job: Job) -> Job | DtqError:
     except TransientError as exc:
         return UnavailableError(f"The job was not accepted: {exc}")
     return stored or UnavailableError("The job was not accepted: its row was there, and went.", retry_after=1)
+
+
+async def _insert_many(services: Services, jobs: list[Job]) -> Sequence[str | Exception]:
+    if not jobs:
+        return []
+    try:
+        return await services.status.insert_many(jobs)
+    except TransientError as exc:
+        return [exc] * len(jobs)
 
 
 async def _insert(services: Services, job: Job) -> str | Exception:

@@ -257,6 +257,13 @@ async def test_a_batch_that_was_certainly_not_sent_is_gone_again(world: World) -
     assert all(world.status.row(write.job_id) is None for write in world.status.writes)
 
 
+async def test_without_the_table_every_job_of_a_batch_is_refused_by_itself(world: World) -> None:
+    world.faults.plant("status.insert_many", TransientError("away"))
+    outcomes = await submit_batch(world.services, {"jobs": [{"job_type": "work"}, {"job_type": "work"}]}, TRACE)
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 2
+    assert world.queue.waiting == []
+
+
 async def test_a_batch_of_a_thousand_is_stored_and_sent_whole(world: World) -> None:
     outcomes = await submit_batch(world.services, {"jobs": [{"job_type": "work"}] * 1000}, TRACE)
     assert len({outcome.job_id for outcome in outcomes if isinstance(outcome, Job)}) == 1000
