@@ -25,6 +25,7 @@ _COSMOS_CODES = {
 _TABLE_METHODS = {409: "POST", 412: "PATCH"}
 _COSMOS_METHODS = {409: "POST", 412: "PUT"}
 _INSERT = r"/(jobs|idempotencykeys)$"
+_UPDATE = r"/jobs\("
 _DOCUMENT = r"/docs"
 
 
@@ -36,7 +37,7 @@ def table(status: int, **options: Any) -> Rule:
         "fault": "answer",
         "status": status,
         "method": _TABLE_METHODS.get(status, ""),
-        "path": _INSERT if status == 409 else "",
+        "path": {409: _INSERT, 412: _UPDATE}.get(status, ""),
         "headers": {"x-ms-error-code": code, **({"Retry-After": "1"} if status in {429, 503} else {})},
         "body": json.dumps(body),
         **options,

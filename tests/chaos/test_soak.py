@@ -28,7 +28,6 @@ def test_the_contract_holds_under_mixed_faults(tmp_path: Path) -> None:
     soak = run_soak(tmp_path, seed, JOBS, STORM_SECONDS)
     print(soak)
     assert soak.verdict.holds, str(soak)
-    assert not soak.unasked_failures, str(soak)
     assert soak.verdict.accepted >= JOBS / 2, f"too few jobs were accepted to say anything:\n{soak}"
 
 
