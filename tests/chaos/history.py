@@ -50,7 +50,9 @@ class History:
 
     def read(self) -> list[Event]:
         """All events so far, in order of their times."""
-        return sorted(decode(self.path.read_bytes().splitlines()), key=lambda event: event.at)
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
+        return sorted(decode(whole.splitlines()), key=lambda event: event.at)
 
 
 def decode(lines: Iterable[bytes]) -> list[Event]:
