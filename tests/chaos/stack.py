@@ -22,6 +22,7 @@ from urllib.parse import quote_plus
 
 import requests
 
+from local.process import PARENT_PID
 from local.supervisor import ports
 from local.supervisor.services import emulators
 from local.supervisor.settings import app_settings
@@ -33,6 +34,8 @@ LEASE_SECONDS = 3
 #: The broker's locks, which is how long a dead worker's messages are hidden; the host renews them at half.
 LOCK_SECONDS = 5
 _STOP_SECONDS = 40
+#: A harness that is killed leaves nothing running, whatever stands still.
+_ORPHANS_STOP = {PARENT_PID: str(os.getpid())}
 #: A port on which nothing listens: discard, which needs rights that a test has not.
 _NOBODY = 9
 _SERVICES = ("servicebus", "azurite", "cosmos")
@@ -114,6 +117,7 @@ class Proxy:
         self._service = start_service(
             *("faults", "--listen", str(listen), "--target", f"127.0.0.1:{target}"),
             *("--protocol", protocol, "--control", str(self._control), "--seed", str(seed)),
+            env=_ORPHANS_STOP,
         )
 
     @property
@@ -248,7 +252,7 @@ class ChaosStack:
         if name == "servicebus":
             config = ("--config", str(self._queue_config()))
         arguments = (name, "--port", str(port), "--data", str(self.folder / f"{name}.db"), *config)
-        env = {f"{name.upper()}_KEY": self._keys[name]}
+        env = {**_ORPHANS_STOP, f"{name.upper()}_KEY": self._keys[name]}
         return lambda: _started(start_service(*arguments, env=env))
 
     def _queue_config(self) -> Path:
@@ -297,7 +301,7 @@ class ChaosStack:
         )
 
         words = ("host", *arguments, *selected, "--log-level", "warning")
-        return lambda: _started(start_service(*words, env=settings, timeout=60))
+        return lambda: _started(start_service(*words, env={**_ORPHANS_STOP, **settings}, timeout=60))
 
 
 def _started(service: Service) -> Started:
