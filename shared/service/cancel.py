@@ -10,7 +10,7 @@ from shared.errors import AlreadyFinishedError, JobNotFoundError, UnavailableErr
 from shared.jobs.ids import is_job_id
 from shared.jobs.model import Job, JobState, VersionedJob
 from shared.jobs.states import TERMINAL, change
-from shared.service.claim import write_result
+from shared.service.claim import finish_written, write_result
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
 
@@ -33,6 +33,8 @@ async def cancel_job(services: Services, job_id: str) -> Job:
             try:
                 if found.job.state is JobState.RUNNING:
                     return await _request(services, found)
+                if await finish_written(services, found):
+                    continue  # it has ended, and the table had lost that
                 return await cancel_waiting(services, found)
             except PreconditionFailedError:
                 continue  # it has moved: look again

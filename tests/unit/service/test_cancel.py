@@ -40,6 +40,16 @@ async def test_a_cancelled_job_stays_cancelled_even_when_the_table_forgets_it(wo
     assert world.results.documents[accepted.job_id].job.state is S.CANCELLED
 
 
+async def test_a_job_whose_end_the_table_forgot_is_not_cancelled(world: World) -> None:
+    accepted = await world.submit()
+    await world.drain()
+    world.status.lose_writes(2)
+    assert world.row(accepted).state is S.QUEUED
+    with pytest.raises(AlreadyFinishedError, match="completed"):
+        await cancel_job(world.services, accepted.job_id)
+    assert world.row(accepted).state is S.COMPLETED
+
+
 async def test_a_retrying_job_is_cancelled_at_once(world: World) -> None:
     async def fail(_: Work, __: JobContext) -> Any:
         raise RetryableError("not yet")
