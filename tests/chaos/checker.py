@@ -162,7 +162,7 @@ class _Judge:
         ends: dict[int, Event] = {}
         for event in self._by_kind["status"]:
             end = ends.get(event.run)
-            if end is not None and _begin(event) > end.at:
+            if end is not None and _begin(event) > end.at and not self._undoes_a_retry(event, end):
                 text = f"run {event.run}: {event.state} stored after {end.state}"
                 both = event.state in TERMINAL and event.old != end.state
                 self._blame(self._verdict.duplicate_effects if both else self._verdict.illegal, text, end.at, event.at)
@@ -174,6 +174,11 @@ class _Judge:
             if end is not None and _begin(event) > end.at + 1 and end.state != event.state:
                 text = f"run {event.run}: a result stored as {event.state} after {end.state}"
                 self._blame(self._verdict.duplicate_effects, text, end.at, event.at)
+
+    def _undoes_a_retry(self, event: Event, end: Event) -> bool:
+        """Whether the row only goes back to its end, for the broker refused the message of a new run."""
+        newer = [each for each in self._by_kind["status"] if each.run > event.run and end.at <= each.at <= event.at]
+        return event.state == end.state and bool(newer)
 
     def _check_reruns(self) -> None:
         """No delivery that begins after a run's end was recorded runs the handler of that run again."""

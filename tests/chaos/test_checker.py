@@ -115,6 +115,16 @@ def test_a_retry_may_change_state_and_result() -> None:
     assert verdict_on(*again).holds
 
 
+def test_a_retry_that_the_broker_refused_is_undone() -> None:
+    history = [
+        event(0, "status", old="running", state="failed", fence=1),
+        event(1, "status", run=2, old="failed", state="queued", fence=2),
+        event(2, "status", old="queued", state="failed", fence=1),
+    ]
+    assert check(history).holds
+    assert check([history[0], history[2]]).duplicate_effects
+
+
 def test_a_stale_owner_s_result_does_not_end_the_run() -> None:
     """An owner whose lease is over stores its result after another has claimed the job, and that one dies."""
     history = [
