@@ -82,7 +82,10 @@ async def _claim_missing(services: Services, message: JobMessage) -> VersionedJo
 
 
 def _has_ended(ended: Job, message: JobMessage) -> bool:
-    return (ended.run, ended.attempt) >= (message.job.run, message.attempt)
+    """Whether a stored end is that of the message's run, or of a later one. As in `finish_written`, one with a lower
+    fence is a stale owner's. Attempts say nothing: a job that is cancelled while it waits ends between two."""
+    job = message.job
+    return ended.run > job.run or (ended.run == job.run and ended.fence >= job.fence)
 
 
 async def _claim_changed(services: Services, message: JobMessage, found: VersionedJob) -> VersionedJob | None:

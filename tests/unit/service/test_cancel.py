@@ -31,10 +31,11 @@ async def test_a_waiting_job_is_cancelled_at_once_and_its_message_does_no_harm(
     assert world.results.documents[accepted.job_id].job.state is S.CANCELLED
 
 
-async def test_a_cancelled_job_stays_cancelled_even_when_the_table_forgets_it(world: World) -> None:
+@pytest.mark.parametrize("lost", [1, 2], ids=["its end", "its whole row"])
+async def test_a_cancelled_job_stays_cancelled_even_when_the_table_forgets_it(world: World, lost: int) -> None:
     accepted = await world.submit()
     await cancel_job(world.services, accepted.job_id)
-    world.status.lose_writes(1)
+    world.status.lose_writes(lost)
     await world.drain()
     assert world.row(accepted).state is S.CANCELLED
     assert world.results.documents[accepted.job_id].job.state is S.CANCELLED
