@@ -16,7 +16,7 @@ import msgspec
 from shared.azure.job_entity import changes, job_of, row_of
 from shared.jobs.ids import hour_end, hour_of
 from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument, VersionedJob
-from shared.jobs.states import TERMINAL
+from shared.jobs.states import TERMINAL, stands
 from shared.service.ports import (
     ConflictError,
     DeadLetter,
@@ -265,7 +265,7 @@ class FakeResultStore:
             if stored is not None:
                 if stored.job == job:
                     return
-                if stored.job.fence >= job.fence:
+                if stands(stored.job, job):
                     raise PreconditionFailedError(job.job_id)
             self.documents[job.job_id] = msgspec.json.decode(msgspec.json.encode(document), type=ResultDocument)
             self.puts[job.job_id] = self.puts.get(job.job_id, 0) + 1

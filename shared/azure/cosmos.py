@@ -23,6 +23,7 @@ from shared.azure.connecting import credential, proxies_configured
 from shared.config import Connection
 from shared.jobs.ids import partition_key
 from shared.jobs.model import Job, ResultDocument
+from shared.jobs.states import stands
 from shared.service.ports import PreconditionFailedError, TransientError
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class CosmosResultStore:
         theirs = msgspec.convert(stored["job"], Job)
         if theirs == job:
             return True  # our own, from a call whose answer was lost
-        if theirs.fence >= job.fence:
+        if stands(theirs, job):
             raise PreconditionFailedError(f"job {job.job_id} has a result of claim {theirs.fence}, ours is {job.fence}")
         try:
             await self._call(

@@ -58,3 +58,14 @@ def change(job: Job, to: JobState, **fields: Any) -> Job:
 def with_attempt(job: Job, now: datetime, outcome: str, error: JobError | None = None) -> tuple[Attempt, ...]:
     """The job's history with the present attempt, which ends now."""
     return (*job.attempts, Attempt(job.attempt, job.started_at or now, now, outcome, error, job.run))
+
+
+def stands(ended: Job, claim: Job) -> bool:
+    """Whether a stored end of a job holds against a row, message or claim of it, and may not be written over.
+
+    The row is always written before the result, so an end whose fence is as high belongs to this claim, or to a later
+    one that the table has lost; a lower fence is a stale owner's. Only a cancelled end stands against every claim of
+    its run: whoever was told so relies on it.
+    """
+    same_run = ended.run == claim.run and (ended.fence >= claim.fence or ended.state is S.CANCELLED)
+    return ended.run > claim.run or same_run

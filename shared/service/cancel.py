@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 
 from shared.errors import AlreadyFinishedError, JobNotFoundError, UnavailableError
@@ -13,8 +11,6 @@ from shared.jobs.states import TERMINAL, change
 from shared.service.claim import finish_written, write_result
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
-
-logger = logging.getLogger(__name__)
 
 _TRIES = 10
 
@@ -28,8 +24,14 @@ async def cancel_job(services: Services, job_id: str) -> Job:
     if not is_job_id(job_id):
         raise JobNotFoundError(f"{job_id!r} is not a job id.")
     try:
-        for _ in range(_TRIES):
-            found = await _waiting_or_running(services, job_id)
+        for earlier_tries in range(_TRIES):
+            found = await _find(services, job_id)
+            if found.job.state is JobState.CANCELLED and earlier_tries:
+                return found.job  # by a try of ours whose second write was refused
+            if found.job.state in TERMINAL:
+                raise AlreadyFinishedError(
+                    f"The job is {found.job.state} already.", details={"state": str(found.job.state)}
+                )
             try:
                 if found.job.state is JobState.RUNNING:
                     return await _request(services, found)
@@ -43,20 +45,14 @@ async def cancel_job(services: Services, job_id: str) -> Job:
     raise UnavailableError("The job was not cancelled: its state kept changing.", retry_after=1)
 
 
-async def _waiting_or_running(services: Services, job_id: str) -> VersionedJob:
+async def _find(services: Services, job_id: str) -> VersionedJob:
     found = await services.status.get(TENANT, job_id)
-    if found is None:
-        document = await services.results.get(TENANT, job_id)
-        if document is None:
-            raise JobNotFoundError(f"No job has the id {job_id}, or it has expired.")
-        raise _already(document.job)
-    if found.job.state in TERMINAL:
-        raise _already(found.job)
-    return found
-
-
-def _already(job: Job) -> AlreadyFinishedError:
-    return AlreadyFinishedError(f"The job is {job.state} already.", details={"state": str(job.state)})
+    if found is not None:
+        return found
+    document = await services.results.get(TENANT, job_id)
+    if document is None:
+        raise JobNotFoundError(f"No job has the id {job_id}, or it has expired.")
+    return VersionedJob(document.job, "")
 
 
 async def _request(services: Services, found: VersionedJob) -> Job:
@@ -70,24 +66,22 @@ async def _request(services: Services, found: VersionedJob) -> Job:
 async def cancel_waiting(services: Services, waiting: VersionedJob) -> Job:
     """End a job that no instance holds. Its message finds it cancelled when it comes due, and is dropped.
 
-    Raises PreconditionFailedError when the job has moved on, TransientError when nothing was written.
+    The end is stored first, as every end is: it stands against whoever claims the job in between, or after the table
+    has lost the row's end. Raises PreconditionFailedError when the job has moved on, TransientError when the stores do
+    not answer.
     """
     now = services.clock()
     ended = change(
         waiting.job,
         JobState.CANCELLED,
-        # As high as a claim: should the table lose this write and the job run, the document still refuses a result.
         fence=waiting.job.fence + 1,
+        owner=services.instance_id,
         message="Cancelled",
         updated_at=now,
         finished_at=now,
         cancel_requested=True,
     )
+    await write_result(services, ended)
     await services.status.update(waiting.job, ended, waiting.etag)
     services.notifier.publish(ended)
-    try:
-        await write_result(services, ended)
-    except (TransientError, PreconditionFailedError) as exc:
-        # The row has said so already and answers for the missing document as long as it lives.
-        logger.warning("job %s: cancelled, but not in the result store: %s", ended.job_id, exc)
     return ended

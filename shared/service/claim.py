@@ -9,7 +9,7 @@ import msgspec
 
 from shared.jobs.ids import message_id
 from shared.jobs.model import Attempt, Job, JobError, JobMessage, JobState, ResultDocument, VersionedJob
-from shared.jobs.states import TERMINAL, change, with_attempt
+from shared.jobs.states import TERMINAL, change, stands, with_attempt
 from shared.service.ports import ConflictError, Outgoing, PreconditionFailedError, Services
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def claimed(services: Services, job: Job, attempt: int) -> Job:
 async def _claim_missing(services: Services, message: JobMessage) -> VersionedJob | None:
     """The row is gone: it has expired after the job's end, or the table has lost it. The message can restore it."""
     document = await services.results.get(message.job.tenant, message.job.job_id)
-    if document is not None and _has_ended(document.job, message):
+    if document is not None and stands(document.job, message.job):
         logger.info("job %s: already %s, its row is restored", document.job.job_id, document.job.state)
         await services.status.insert(document.job)
         return None
@@ -79,13 +79,6 @@ async def _claim_missing(services: Services, message: JobMessage) -> VersionedJo
     known_fence = max(message.job.fence, document.job.fence if document else 0)
     job = claimed(services, msgspec.structs.replace(message.job, fence=known_fence), message.attempt)
     return VersionedJob(job, await services.status.insert(job))
-
-
-def _has_ended(ended: Job, message: JobMessage) -> bool:
-    """Whether a stored end is that of the message's run, or of a later one. As in `finish_written`, one with a lower
-    fence is a stale owner's. Attempts say nothing: a job that is cancelled while it waits ends between two."""
-    job = message.job
-    return ended.run > job.run or (ended.run == job.run and ended.fence >= job.fence)
 
 
 async def _claim_changed(services: Services, message: JobMessage, found: VersionedJob) -> VersionedJob | None:
@@ -146,12 +139,11 @@ def with_lost_attempt(row: Job, now: datetime) -> tuple[Attempt, ...]:
 async def finish_written(services: Services, found: VersionedJob) -> bool:
     """Finish the bookkeeping of an owner that wrote the result and no more. False when there is no such result.
 
-    A document counts when its claim is the row's, or a later one that the table has lost: the row is always written
-    before the document. One with a lower fence is a stale owner's and never counts.
+    Which one counts is for `shared.jobs.states.stands` to say.
     """
     row = found.job
     document = await services.results.get(row.tenant, row.job_id)
-    if document is None or document.job.run != row.run or document.job.fence < row.fence:
+    if document is None or document.job.run != row.run or not stands(document.job, row):
         return False
     if document.job.state is JobState.FAILED:
         await send_dead_letter(services, document.job)

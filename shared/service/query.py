@@ -15,7 +15,7 @@ from shared.errors import (
     UnavailableError,
 )
 from shared.jobs.ids import hour_of, is_job_id
-from shared.jobs.model import Job, JobState, ResultDocument
+from shared.jobs.model import Job
 from shared.jobs.states import TERMINAL
 from shared.service.ports import JobFilter, Services, TransientError
 from shared.service.submit import TENANT
@@ -90,8 +90,6 @@ async def get_result(services: Services, job_id: str) -> ResultView:
         document = await services.results.get(TENANT, job_id)
     except TransientError as exc:
         raise UnavailableError(f"The result could not be read: {exc}") from exc
-    if document is None and job.state is JobState.CANCELLED:
-        return result_view(ResultDocument(job=job))  # the row knows all there is to know
     if document is None:
         raise ResultExpiredError(
             f"The job is {job.state}, but its result is no longer kept (results are kept "

@@ -21,6 +21,7 @@ STORM_SECONDS = 60
 JOBS = 600
 
 
+@pytest.mark.soak
 def test_the_contract_holds_under_mixed_faults(tmp_path: Path) -> None:
     """About 90 s; `make chaos` is the long one. SEED=... in the environment repeats a run."""
     seed = int(os.environ.get("SEED") or random.randrange(2**32))

@@ -13,7 +13,6 @@ from shared.jobs.model import JobState
 from shared.service import running
 from shared.service.cancel import cancel_job
 from shared.service.ports import PreconditionFailedError, TransientError
-from shared.service.query import get_result
 from tests.unit.service.world import Work, World
 
 S = JobState
@@ -139,9 +138,24 @@ async def test_without_the_table_nothing_is_cancelled(world: World) -> None:
     assert world.row(accepted).state is S.QUEUED
 
 
-async def test_a_cancelled_job_answers_for_its_result_even_when_the_result_store_was_away(world: World) -> None:
+async def test_without_the_result_store_nothing_is_cancelled(world: World) -> None:
     accepted = await world.submit()
     world.faults.plant("results.put", TransientError("away"))
-    await cancel_job(world.services, accepted.job_id)
-    view = await get_result(world.services, accepted.job_id)
-    assert (view.state, view.result) == (S.CANCELLED, None)
+    with pytest.raises(UnavailableError):
+        await cancel_job(world.services, accepted.job_id)
+    assert world.row(accepted).state is S.QUEUED
+
+
+async def test_a_claim_between_the_two_writes_of_a_cancel_ends_cancelled(world: World) -> None:
+    async def fail_once(_: Work, job: JobContext) -> Any:
+        if job.attempt == 1:
+            raise RetryableError("again")
+        return "done"
+
+    world.handler = fail_once
+    accepted = await world.submit()
+    world.faults.plant("status.update", TransientError("no answer"))
+    with pytest.raises(UnavailableError):
+        await cancel_job(world.services, accepted.job_id)
+    await world.drain()
+    assert (world.row(accepted).state, world.results.documents[accepted.job_id].result) == (S.CANCELLED, None)
