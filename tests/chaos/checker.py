@@ -200,20 +200,22 @@ class _Judge:
                 claim.run == run and claim.fence > stored.fence and claim.at < stored.at
                 for claim in self._by_kind["claiming"]
             )
-            if stored.run == run and not stale:
+            # A cancelled end is stored before its row is, and answered only after that.
+            if stored.run == run and not stale and stored.state != JobState.CANCELLED:
                 ends.append(stored)
         return sorted(ends, key=lambda event: event.at)
 
     def _last_hold(self, run: int, before: float) -> float:
         """When the row was last written so that its first message is refused: by a claim, or by a cancellation."""
-        times = [
-            event.at
+        holds = [
+            event
             for event in self._by_kind["status"]
             if event.run == run
             and event.at <= before
             and (event.state == JobState.RUNNING or event.old != JobState.RUNNING)
         ]
-        return max(times, default=-LOSS_SECONDS)
+        # Of the highest fence: an earlier claim's author may have been slow to say so.
+        return max(holds, key=lambda event: (event.fence, event.at)).at if holds else -LOSS_SECONDS
 
     def _check_transitions(self) -> None:
         """Each stored change of state is one of the state machine's."""

@@ -125,6 +125,18 @@ def test_a_retry_that_the_broker_refused_is_undone() -> None:
     assert check([history[0], history[2]]).duplicate_effects
 
 
+def test_a_cancelled_end_counts_from_its_row_on() -> None:
+    history = [
+        event(0, "stored", state="cancelled", fence=1),
+        event(1, "delivery", delivery="d1"),
+        event(2, "status", old="queued", state="running", fence=1, delivery="d1"),
+        event(3, "start", delivery="d1", value="n1"),
+        event(4, "status", old="running", state="cancelled", fence=1),
+    ]
+    assert check(history).holds
+    assert check([*history, *RERUN]).reruns
+
+
 def test_a_stale_owner_s_result_does_not_end_the_run() -> None:
     """An owner whose lease is over stores its result after another has claimed the job, and that one dies."""
     history = [
