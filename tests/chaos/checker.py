@@ -187,7 +187,7 @@ class _Judge:
             for end in self._ends_of(start.run):
                 if end.at < began:
                     text = f"run {start.run}: handler started by a delivery after the run was recorded as {end.state}"
-                    self._blame(self._verdict.reruns, text, self._last_hold(start.run, end.at + 1), began)
+                    self._blame(self._verdict.reruns, text, self._last_hold(start.run, end.at), began)
                     break
 
     def _ends_of(self, run: int) -> list[Event]:

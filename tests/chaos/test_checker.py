@@ -192,6 +192,21 @@ def test_a_result_noted_on_a_row_whose_claim_was_taken_back_is_excused() -> None
     assert verdict.excused
 
 
+def test_a_second_claim_of_a_row_whose_claim_was_taken_back_is_excused() -> None:
+    """The first owner goes on, and stores its result; a copy of the message finds the row as it was before."""
+    history = [
+        event(1, "delivery", delivery="d1"),
+        event(2, "status", old="queued", state="running", fence=1, delivery="d1"),
+        event(4.9, "stored", state="completed", fence=1),
+        event(5, "delivery", delivery="d2"),
+        event(5.1, "status", old="queued", state="running", fence=1, delivery="d2"),
+        event(5.2, "start", delivery="d2", value="n2"),
+    ]
+    assert check(history).reruns
+    lost = sorted([*history, event(3, "table_killed", job="")], key=lambda each: each.at)
+    assert check(lost).holds
+
+
 def test_a_kill_long_after_the_write_excuses_nothing() -> None:
     late = [event(40, "table_killed", job=""), event(41, "observed", state="queued")]
     assert verdict_on(*late).illegal
