@@ -32,7 +32,6 @@ T = TypeVar("T")
 JOBS, HOURS, KEYS = "jobs", "jobhours", "idempotencykeys"
 #: An entity group transaction takes at most so many operations.
 TRANSACTION_LIMIT = 100
-REMEMBER_HOURS_FOR = timedelta(minutes=1)
 #: How long a process relies on an hour's being in the index.
 HOUR_REMEMBERED = timedelta(seconds=10)
 
