@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +99,13 @@ async def test_a_slow_query_does_not_block_point_operations(tmp_path: Path) -> N
             database = await client.create_database("d")
             container = await database.create_container("c", PartitionKey("/tenant"))
             for page in range(30):
-                items = [{"id": f"{page}-{n}", "tenant": "t", "tags": list(range(50))} for n in range(100)]
+                items = [{"id": f"{page}-{n}", "tenant": "t", "tags": list(range(100))} for n in range(100)]
                 await container.execute_item_batch([("create", (item,)) for item in items], "t")
-            slow = "SELECT VALUE COUNT(1) FROM c JOIN a IN c.tags WHERE a = 49 OR CONTAINS(c.id, 'x')"
+            slow = "SELECT VALUE COUNT(1) FROM c JOIN a IN c.tags WHERE a = 99 OR CONTAINS(c.id, 'x')"
             query = asyncio.create_task(collect(container.query_items(slow, partition_key="t")))
-            longest, reads, started = 0.0, 0, time.perf_counter()
+            reads = 0
             while not query.done():
-                before = time.perf_counter()
                 await container.read_item("0-0", "t")
-                longest, reads = max(longest, time.perf_counter() - before), reads + 1
+                reads += 1
             assert await query == [3000]
-            assert reads >= 5, f"only {reads} reads during a query of {time.perf_counter() - started:.2f} s"
-            assert longest < (time.perf_counter() - started) / 2
+            assert reads >= 5, "a query that blocked would let through one that came before it and one behind it"

@@ -49,7 +49,7 @@ def test_a_client_that_fears_silence_gets_heartbeats(service: Service) -> None:
         started = time.monotonic()
         for _ in range(4):
             assert client.receive()[0] is None
-        assert 0.4 < time.monotonic() - started < 2
+        assert time.monotonic() - started > 0.4, "heartbeats, not a flood"
 
 
 def test_transfers_keep_to_the_frame_size_and_the_window(service: Service, queue: str) -> None:

@@ -1,4 +1,4 @@
-"""The floor: the SDK calls that one job costs, with nothing around them, by one process against the same services."""
+"""The baseline: the SDK calls that one job costs, with nothing around them, by one process and default clients."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ CONCURRENCY = 16
 QUEUE = "jobs-dead"
 
 
-async def floor_rate(settings: dict[str, str], count: int) -> float:
+async def baseline_rate(settings: dict[str, str], count: int) -> float:
     """Jobs a second if a job were nothing but its calls: insert, send, receive, merge, document, merge, complete."""
     async with (
         TableServiceClient.from_connection_string(settings["TablesConnection"]) as tables,
         CosmosClient.from_connection_string(settings["CosmosConnection"]) as cosmos,
         ServiceBusClient.from_connection_string(settings["ServiceBusConnection"]) as bus,
     ):
-        table = await tables.create_table_if_not_exists("benchfloor")
+        table = await tables.create_table_if_not_exists("benchbaseline")
         database = await cosmos.create_database_if_not_exists("bench")
-        container = await database.create_container_if_not_exists("floor", PartitionKey("/pk"))
+        container = await database.create_container_if_not_exists("baseline", PartitionKey("/pk"))
         async with bus.get_queue_sender(QUEUE) as sender, bus.get_queue_receiver(QUEUE) as receiver:
             begin = time.perf_counter()
             etags: dict[str, str] = {}
