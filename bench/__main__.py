@@ -1,9 +1,9 @@
 """Measure the queue on a stack of its own: 2,000 no-op jobs in batches, then single submissions at a steady rate.
 
-`python -m bench [--jobs 2000] [--workers N] [--layout shared|flex]`. The baseline is what one process does with the very
-SDK calls that a job costs (table insert and two merges, a document, a message sent and completed) and nothing around
-them. The queue's speed is given as a ratio to it, measured in the same run against the same services. The queue has two
-processes, one for HTTP and one for jobs, so the ratio may exceed 1.
+`python -m bench [--jobs 2000] [--workers N] [--layout shared|flex]`. The baseline is what one process does with the
+very SDK calls that a job costs (table insert and two merges, a document, a message sent and completed) and nothing
+around them. The queue's speed is given as a ratio to it, measured in the same run against the same services. The queue
+has two processes, one for HTTP and one for jobs, so the ratio may exceed 1.
 """
 
 from __future__ import annotations
