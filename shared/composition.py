@@ -34,16 +34,20 @@ def services() -> Services:
     # The SDKs take most of a cold start: a probe or the catalogue of job types is answered without them.
     from shared.azure.cosmos import CosmosResultStore  # noqa: PLC0415
     from shared.azure.dead_letters import ServiceBusDeadLetters  # noqa: PLC0415
+    from shared.azure.records import TableRecords  # noqa: PLC0415
     from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue  # noqa: PLC0415
     from shared.azure.signalr import SignalRNotifier  # noqa: PLC0415
+    from shared.azure.table_service import TableConnection  # noqa: PLC0415
     from shared.azure.tables import TableStatusStore  # noqa: PLC0415
 
     configured = settings()
     bus = ServiceBusConnection(configured.service_bus)
+    tables = TableConnection(configured.tables)
     return Services(
         settings=configured,
         registry=registry(),
-        status=TableStatusStore(configured.tables, utc_now),
+        status=TableStatusStore(tables, utc_now),
+        records=TableRecords(tables),
         results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
         queue=ServiceBusJobQueue(bus),
         dead_letters=ServiceBusDeadLetters(bus),

@@ -24,6 +24,7 @@ from shared.service.ports import (
     JobFilter,
     Outgoing,
     PreconditionFailedError,
+    Record,
     TransientError,
 )
 
@@ -247,6 +248,73 @@ def _matches(job: Job, wanted: JobFilter) -> bool:
         value is None or getattr(job, name) == value
         for name, value in (("state", wanted.state), ("job_type", wanted.job_type), ("priority", wanted.priority))
     )
+
+
+class FakeRecords:
+    """`Records` in a dictionary."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self._faults = faults or Faults()
+        self._rows: dict[tuple[str, str], Record] = {}
+        self._etags = (f'W/"{number}"' for number in itertools.count(1))
+
+    async def list(self, kind: str, first: str = "", limit: int | None = None) -> list[Record]:
+        def effect() -> list[Record]:
+            keys = sorted(key for row_kind, key in self._rows if row_kind == kind and key >= first)
+            return [self._rows[kind, key] for key in keys[:limit]]
+
+        return await self._faults.around("records.list", effect)
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        return await self._faults.around("records.get", lambda: self._rows.get((kind, key)))
+
+    async def create(self, kind: str, key: str, value: Any) -> str:
+        def effect() -> str:
+            if (kind, key) in self._rows:
+                raise ConflictError(key)
+            return self._store(kind, key, value)
+
+        return await self._faults.around("records.create", effect)
+
+    async def replace(self, kind: str, key: str, value: Any, etag: str) -> str:
+        def effect() -> str:
+            self._expect(kind, key, etag)
+            return self._store(kind, key, value)
+
+        return await self._faults.around("records.replace", effect)
+
+    async def put(self, kind: str, key: str, value: Any) -> None:
+        await self._faults.around("records.put", lambda: self._store(kind, key, value))
+
+    async def delete(self, kind: str, key: str) -> None:
+        await self._faults.around("records.delete", lambda: self._rows.pop((kind, key), None))
+
+    async def fold(self, kind: str, puts: Mapping[str, Any], seen: Sequence[Record]) -> None:
+        def effect() -> None:
+            for record in seen:
+                self._expect(kind, record.key, record.etag)
+            if any((kind, key) in self._rows for key in puts.keys() - {record.key for record in seen}):
+                raise PreconditionFailedError(kind)
+            for record in seen:
+                del self._rows[kind, record.key]
+            for key, value in puts.items():
+                self._store(kind, key, value)
+
+        await self._faults.around("records.fold", effect)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _expect(self, kind: str, key: str, etag: str) -> None:
+        stored = self._rows.get((kind, key))
+        if stored is None or stored.etag != etag:
+            raise PreconditionFailedError(key)
+
+    def _store(self, kind: str, key: str, value: Any) -> str:
+        etag = next(self._etags)
+        # As JSON keeps it: what comes back is plain data, and nobody's object.
+        self._rows[kind, key] = Record(key, msgspec.json.decode(msgspec.json.encode(value)), etag)
+        return etag
 
 
 class FakeResultStore:

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
-from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.azure.connecting import credential, proxies_configured
 from shared.azure.job_entity import changes, job_of, listed_columns, row_of
-from shared.config import Connection
+from shared.azure.table_service import TableConnection
 from shared.jobs.ids import hour_end, hour_of, inverted_hour, partition_key, row_key, shard_keys
 from shared.jobs.model import Job, JobState, VersionedJob
 from shared.jobs.states import TERMINAL
 from shared.service.ports import ConflictError, IdempotencyKey, JobFilter, PreconditionFailedError, TransientError
-
-T = TypeVar("T")
 
 JOBS, HOURS, KEYS = "jobs", "jobhours", "idempotencykeys"
 #: An entity group transaction takes at most so many operations.
@@ -37,14 +27,11 @@ HOUR_REMEMBERED = timedelta(seconds=10)
 
 
 class TableStatusStore:
-    """`StatusStore` over azure-data-tables. The clients are made at the first call, in the loop that makes it."""
+    """`StatusStore` over azure-data-tables."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], datetime]) -> None:
-        self._connection = connection
+    def __init__(self, tables: TableConnection, clock: Callable[[], datetime]) -> None:
+        self._tables = tables
         self._clock = clock
-        self._service: TableServiceClient | None = None
-        self._clients: dict[str, TableClient] = {}
-        self._tables_exist = False
         self._hours_known_until: dict[tuple[str, str], datetime] = {}
 
     async def insert(self, job: Job) -> str:
@@ -72,8 +59,8 @@ class TableStatusStore:
     async def get(self, tenant: str, job_id: str) -> VersionedJob | None:
         """See StatusStore."""
         try:
-            entity = await self._call(
-                lambda: self._table(JOBS).get_entity(partition_key(tenant, job_id), row_key(job_id))
+            entity = await self._tables.call(
+                lambda: self._tables.table(JOBS).get_entity(partition_key(tenant, job_id), row_key(job_id))
             )
         except ResourceNotFoundError:
             return None
@@ -83,8 +70,8 @@ class TableStatusStore:
         """See StatusStore. A merge of the changed columns only."""
         entity = changes(old, new)
         try:
-            answer = await self._call(
-                lambda: self._table(JOBS).update_entity(
+            answer = await self._tables.call(
+                lambda: self._tables.table(JOBS).update_entity(
                     entity, UpdateMode.MERGE, etag=etag, match_condition=MatchConditions.IfNotModified
                 )
             )
@@ -96,8 +83,10 @@ class TableStatusStore:
         """See StatusStore."""
         key = {"PartitionKey": partition_key(job.tenant, job.job_id), "RowKey": row_key(job.job_id)}
         try:
-            await self._call(
-                lambda: self._table(JOBS).delete_entity(key, etag=etag, match_condition=MatchConditions.IfNotModified)
+            await self._tables.call(
+                lambda: self._tables.table(JOBS).delete_entity(
+                    key, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
             )
         except ResourceModifiedError as exc:
             raise PreconditionFailedError(job.job_id) from exc
@@ -106,7 +95,7 @@ class TableStatusStore:
         """See StatusStore."""
         query = "PartitionKey eq @tenant and RowKey ge @first"
         parameters = {"tenant": tenant, "first": inverted_hour(before) if before else ""}
-        rows = await self._query(HOURS, query, parameters, select=["hour"])
+        rows = await self._tables.query(HOURS, query, parameters, select=["hour"])
         return [str(row["hour"]) for row in rows]
 
     async def page(self, tenant: str, hour: str, wanted: JobFilter, limit: int, after: str | None) -> list[Job]:
@@ -120,7 +109,9 @@ class TableStatusStore:
                 parameters[name] = str(value)
         shards = await asyncio.gather(
             *(
-                self._query(JOBS, query, {**parameters, "partition": shard}, select=listed_columns(), limit=limit)
+                self._tables.query(
+                    JOBS, query, {**parameters, "partition": shard}, select=listed_columns(), limit=limit
+                )
                 for shard in shard_keys(tenant, hour)
             )
         )
@@ -146,7 +137,7 @@ class TableStatusStore:
             for start in range(0, len(partition), TRANSACTION_LIMIT):
                 await self._delete_group(partition[start : start + TRANSACTION_LIMIT])
         if hour_end(hour) < finished_before and not await self._of_hour(tenant, hour, "RowKey ge ''", {}, keys, 1):
-            await self._call(lambda: self._table(HOURS).delete_entity(tenant, inverted_hour(hour)))
+            await self._tables.call(lambda: self._tables.table(HOURS).delete_entity(tenant, inverted_hour(hour)))
         return len(rows)
 
     async def remember_key(self, tenant: str, key: IdempotencyKey) -> IdempotencyKey:
@@ -160,7 +151,7 @@ class TableStatusStore:
         }
         while True:
             try:
-                await self._call(lambda: self._table(KEYS).create_entity(entity), inserts=True)
+                await self._tables.call(lambda: self._tables.table(KEYS).create_entity(entity), inserts=True)
             except ResourceExistsError:
                 held = await self._held_key(entity)
                 if held is None:
@@ -174,21 +165,20 @@ class TableStatusStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.close()
-        if self._service is not None:
-            await self._service.close()
+        await self._tables.close()
 
     async def _held_key(self, entity: Mapping[str, Any]) -> Any:
         try:
-            return await self._call(lambda: self._table(KEYS).get_entity(entity["PartitionKey"], entity["RowKey"]))
+            return await self._tables.call(
+                lambda: self._tables.table(KEYS).get_entity(entity["PartitionKey"], entity["RowKey"])
+            )
         except ResourceNotFoundError:
             return None
 
     async def _replace_key(self, entity: dict[str, Any], etag: str) -> bool:
         try:
-            await self._call(
-                lambda: self._table(KEYS).update_entity(
+            await self._tables.call(
+                lambda: self._tables.table(KEYS).update_entity(
                     entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
                 )
             )
@@ -199,7 +189,7 @@ class TableStatusStore:
     async def _insert(self, job: Job) -> str:
         entity = row_of(job)
         try:
-            answer = await self._call(lambda: self._table(JOBS).create_entity(entity), inserts=True)
+            answer = await self._tables.call(lambda: self._tables.table(JOBS).create_entity(entity), inserts=True)
         except ResourceExistsError as exc:
             raise ConflictError(job.job_id) from exc
         return str(answer["etag"])
@@ -207,7 +197,7 @@ class TableStatusStore:
     async def _insert_group(self, group: list[Job]) -> Sequence[str | Exception]:
         operations = [("create", row_of(job)) for job in group]
         try:
-            answers = await self._call(lambda: self._table(JOBS).submit_transaction(operations))
+            answers = await self._tables.call(lambda: self._tables.table(JOBS).submit_transaction(operations))
         except (TableTransactionError, ResourceExistsError):
             # One row spoils a transaction (a repeated call finds its first half stored): each on its own then.
             return await asyncio.gather(*map(self._insert, group), return_exceptions=True)  # type: ignore[return-value]
@@ -218,7 +208,7 @@ class TableStatusStore:
     async def _delete_group(self, rows: list[Any]) -> None:
         operations = [("delete", {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}) for row in rows]
         try:
-            await self._call(lambda: self._table(JOBS).submit_transaction(operations))
+            await self._tables.call(lambda: self._tables.table(JOBS).submit_transaction(operations))
         except (TableTransactionError, ResourceNotFoundError) as exc:
             raise TransientError("another janitor removes the same rows") from exc
 
@@ -231,7 +221,7 @@ class TableStatusStore:
         if known in self._hours_known_until and now < self._hours_known_until[known]:
             return
         entity = {"PartitionKey": job.tenant, "RowKey": inverted_hour(hour), "hour": hour}
-        await self._call(lambda: self._table(HOURS).upsert_entity(entity), inserts=True)
+        await self._tables.call(lambda: self._tables.table(HOURS).upsert_entity(entity), inserts=True)
         self._hours_known_until[known] = min(now + HOUR_REMEMBERED, hour_end(hour))
 
     async def _of_hour(
@@ -247,82 +237,11 @@ class TableStatusStore:
         query = f"PartitionKey eq @partition and {condition}"
         shards = await asyncio.gather(
             *(
-                self._query(JOBS, query, {**parameters, "partition": shard}, select, limit)
+                self._tables.query(JOBS, query, {**parameters, "partition": shard}, select, limit)
                 for shard in shard_keys(tenant, hour)
             )
         )
         return [row for shard in shards for row in shard]
-
-    async def _query(
-        self,
-        table: str,
-        query: str,
-        parameters: Mapping[str, Any],
-        select: list[str] | None = None,
-        limit: int | None = None,
-    ) -> list[Any]:
-        async def read() -> list[Any]:
-            # A page may come back short of what was asked, with more to follow.
-            pages: AsyncIterable[Any] = self._table(table).query_entities(
-                query, parameters=dict(parameters), select=select, results_per_page=limit
-            )
-            rows: list[Any] = []
-            async for row in pages:
-                rows.append(row)
-                if limit is not None and len(rows) >= limit:
-                    break
-            return rows
-
-        return await self._call(read)
-
-    def _table(self, name: str) -> TableClient:
-        if name not in self._clients:
-            self._clients[name] = self._table_service().get_table_client(name)
-        return self._clients[name]
-
-    def _table_service(self) -> TableServiceClient:
-        if self._service is None:
-            # Few and quick tries: a caller waits, and the layers above know what to do when the table is away.
-            options: dict[str, Any] = {
-                "retry_total": 3,
-                "retry_backoff_factor": 0.3,
-                "connection_timeout": 5,
-                "read_timeout": 20,
-                "use_env_settings": proxies_configured(),
-            }
-            connection = self._connection
-            if connection.endpoint:
-                self._service = TableServiceClient(
-                    connection.endpoint, credential=credential(connection.client_id), **options
-                )
-            else:
-                self._service = TableServiceClient.from_connection_string(connection.connection_string, **options)
-        return self._service
-
-    async def _call(self, operation: Callable[[], Awaitable[T]], *, inserts: bool = False) -> T:
-        """Do it; make the tables first when they are not there; say TransientError for what may pass.
-
-        A 404 may mean the table or the row, and the SDK does not always say which; an insert can only miss the table.
-        """
-        try:
-            try:
-                return await operation()
-            except ResourceNotFoundError:
-                if self._tables_exist and not inserts:
-                    raise
-                await self._create_tables()
-                return await operation()
-        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError, TableTransactionError):
-            raise
-        except HttpResponseError as exc:
-            raise TransientError(f"Table Storage answered {exc.status_code}: {exc.reason}") from exc
-        except AzureError as exc:
-            raise TransientError(f"Table Storage cannot be reached: {exc}", unknown_outcome=True) from exc
-
-    async def _create_tables(self) -> None:
-        names: Iterable[str] = (JOBS, HOURS, KEYS)
-        await asyncio.gather(*(self._table_service().create_table_if_not_exists(name) for name in names))
-        self._tables_exist = True
 
 
 def _text(moment: datetime) -> str:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -86,6 +86,46 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     job_id: str
     digest: str
     expires_at: datetime
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A small shared fact: plain JSON data under a key, with the ETag that it was read with."""
+
+    key: str
+    value: Any
+    etag: str
+
+
+class Records(Protocol):
+    """Small facts that all instances share, by kind and key: pauses, breakers, limits, heartbeats, counters.
+
+    A key holds letters, digits and `:_-.|`; a value is at most 32,000 characters as JSON. Every method may raise
+    TransientError.
+    """
+
+    async def list(self, kind: str, first: str = "", limit: int | None = None) -> list[Record]:
+        """The records of one kind in the order of their keys, from the key `first` on."""
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """The record, or None."""
+
+    async def create(self, kind: str, key: str, value: Any) -> str:
+        """Store a new record and return its ETag. Raises ConflictError."""
+
+    async def replace(self, kind: str, key: str, value: Any, etag: str) -> str:
+        """Store the value if the record still has `etag`; return the new ETag. Raises PreconditionFailedError."""
+
+    async def put(self, kind: str, key: str, value: Any) -> None:
+        """Store the value, whatever was there."""
+
+    async def delete(self, kind: str, key: str) -> None:
+        """Remove the record; a missing one is fine."""
+
+    async def fold(self, kind: str, puts: Mapping[str, Any], seen: Sequence[Record]) -> None:
+        """Store `puts` and remove the other records `seen`, all or nothing, if those are as they were seen.
+
+        At most 100 records in all. Raises PreconditionFailedError.
+        """
 
 
 class ResultStore(Protocol):
@@ -187,6 +227,7 @@ class Services:
     settings: Settings
     registry: Registry
     status: StatusStore
+    records: Records
     results: ResultStore
     queue: JobQueue
     dead_letters: DeadLetters

@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from shared.azure.cosmos import CosmosResultStore
+from shared.azure.records import TableRecords
 from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue
 from shared.azure.signalr import SignalRNotifier
+from shared.azure.table_service import TableConnection
 from shared.azure.tables import TableStatusStore
 from shared.composition import utc_now
 from shared.config import Connection
-from shared.service.ports import ResultStore, StatusStore
+from shared.service.ports import Records, ResultStore, StatusStore
 from tests.contract.ports import services
 from tests.contract.ports.broker import Broker, FakeBroker, RealBroker
 from tests.contract.tables.azurite import start_azurite
-from tests.fakes import Clock, FakeQueue, FakeResultStore, FakeStatusStore
+from tests.fakes import Clock, FakeQueue, FakeRecords, FakeResultStore, FakeStatusStore
 from tests.services import running
 
 
@@ -66,7 +68,18 @@ async def status(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[
     if request.param == "fake":
         store = FakeStatusStore(clock)
     else:
-        store = TableStatusStore(request.getfixturevalue("tables"), clock)
+        store = TableStatusStore(TableConnection(request.getfixturevalue("tables")), clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["fake", "azure"])
+async def records(request: pytest.FixtureRequest) -> AsyncIterator[Records]:
+    store: FakeRecords | TableRecords
+    if request.param == "fake":
+        store = FakeRecords()
+    else:
+        store = TableRecords(TableConnection(request.getfixturevalue("tables")))
     yield store
     await store.close()
 

@@ -13,6 +13,7 @@ import pytest
 
 from shared.azure.cosmos import CosmosResultStore
 from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue
+from shared.azure.table_service import TableConnection
 from shared.azure.tables import TableStatusStore
 from shared.composition import utc_now
 from shared.config import Connection
@@ -59,7 +60,7 @@ def result_calls(store: CosmosResultStore) -> list[Call]:
 async def nobody() -> AsyncIterator[tuple[TableStatusStore, CosmosResultStore, ServiceBusJobQueue]]:
     """Adapters of services that are not there."""
     port = services.nobodys_port()
-    status = TableStatusStore(services.tables(port), utc_now)
+    status = TableStatusStore(TableConnection(services.tables(port)), utc_now)
     results = CosmosResultStore(services.cosmos(port), "dtq", ttl_days=1)
     queue = ServiceBusJobQueue(ServiceBusConnection(services.service_bus(port)))
     yield status, results, queue
@@ -96,7 +97,7 @@ async def test_a_broker_that_refuses_the_connection_has_certainly_not_taken_the_
 
 async def test_a_table_service_that_is_killed_is_away(tmp_path: Path) -> None:
     azurite = start_azurite(tmp_path)
-    store = TableStatusStore(Connection(azurite.connection_string), utc_now)
+    store = TableStatusStore(TableConnection(Connection(azurite.connection_string)), utc_now)
     await store.insert(JOB)
     azurite.stop(signal.SIGKILL)
     await asyncio.gather(*map(raised_by, status_calls(store)))

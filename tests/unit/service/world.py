@@ -23,6 +23,7 @@ from tests.fakes import (
     FakeDeadLetters,
     FakeNotifier,
     FakeQueue,
+    FakeRecords,
     FakeResultStore,
     FakeStatusStore,
     Faults,
@@ -51,6 +52,7 @@ class World:
         self.clock = Clock()
         self.faults = Faults()
         self.status = FakeStatusStore(self.clock, self.faults)
+        self.records = FakeRecords(self.faults)
         self.results = FakeResultStore(self.faults)
         self.queue = FakeQueue(self.clock, self.faults)
         self.notifier = FakeNotifier()
@@ -84,6 +86,7 @@ class World:
             settings=self.settings,
             registry=Registry([_job_type("work", work), _job_type("sync_work", sync_work)]),
             status=self.status,
+            records=self.records,
             results=self.results,
             queue=self.queue,
             dead_letters=FakeDeadLetters(self.queue),
