@@ -34,6 +34,7 @@ def services() -> Services:
     # The SDKs take most of a cold start: a probe or the catalogue of job types is answered without them.
     from shared.azure.cosmos import CosmosResultStore  # noqa: PLC0415
     from shared.azure.dead_letters import ServiceBusDeadLetters  # noqa: PLC0415
+    from shared.azure.queue_admin import ServiceBusQueueAdmin  # noqa: PLC0415
     from shared.azure.records import TableRecords  # noqa: PLC0415
     from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue  # noqa: PLC0415
     from shared.azure.signalr import SignalRNotifier  # noqa: PLC0415
@@ -50,6 +51,7 @@ def services() -> Services:
         records=TableRecords(tables),
         results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
         queue=ServiceBusJobQueue(bus),
+        queue_admin=ServiceBusQueueAdmin(configured.service_bus),
         dead_letters=ServiceBusDeadLetters(bus),
         notifier=SignalRNotifier(configured.signalr),
         clock=utc_now,

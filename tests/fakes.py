@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.azure.job_entity import changes, job_of, row_of
+from shared.azure.servicebus import SINCE_EVER
 from shared.jobs.ids import hour_end, hour_of
 from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument, VersionedJob
 from shared.jobs.states import TERMINAL, stands
@@ -24,6 +25,7 @@ from shared.service.ports import (
     JobFilter,
     Outgoing,
     PreconditionFailedError,
+    QueueCounts,
     Record,
     TransientError,
 )
@@ -383,6 +385,8 @@ class FakeQueue:
     clock: Callable[[], datetime]
     faults: Faults = field(default_factory=Faults)
     waiting: list[Waiting] = field(default_factory=list)
+    #: Queues that hold what they have.
+    held: set[Priority] = field(default_factory=set)
     poison: list[Dead] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     _seen: dict[str, datetime] = field(default_factory=dict)
@@ -417,7 +421,9 @@ class FakeQueue:
         def oldest() -> Mapping[Priority, datetime | None]:
             active = [each for each in self.waiting if each.due <= self.clock()]
             return {
-                priority: min((each.due for each in active if each.priority is priority), default=None)
+                priority: SINCE_EVER
+                if priority in self.held
+                else min((each.due for each in active if each.priority is priority), default=None)
                 for priority in Priority
             }
 
@@ -428,7 +434,7 @@ class FakeQueue:
 
     def receive(self) -> Waiting | None:
         """The message that is due longest, its delivery counted; it stays until it is completed."""
-        due = [each for each in self.waiting if each.due <= self.clock()]
+        due = [each for each in self.waiting if each.due <= self.clock() and each.priority not in self.held]
         if not due:
             return None
         first = min(due, key=lambda each: each.due)
@@ -486,6 +492,32 @@ class FakeDeadLetters:
         for dead in list(self._queue.dead):
             letter = self._letter(dead)
             if not matches(letter):
+class FakeQueueAdmin:
+    """`QueueAdmin` over what `FakeQueue` holds."""
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        return await self._queue.faults.around("queue_admin.counts", self._counts)
+
+    async def set_receiving(self, priority: Priority, receiving: bool) -> None:
+        change = self._queue.held.discard if receiving else self._queue.held.add
+        await self._queue.faults.around("queue_admin.set_receiving", functools.partial(change, priority))
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _counts(self) -> Mapping[str, QueueCounts]:
+        now = self._queue.clock()
+        counts = {"dead": QueueCounts(len(self._queue.dead), 0), "poison": QueueCounts(len(self._queue.poison), 0)}
+        for priority in Priority:
+            due = [each.due for each in self._queue.waiting if each.priority is priority]
+            active = sum(moment <= now for moment in due)
+            counts[priority] = QueueCounts(active, len(due) - active)
+        return counts
+
+
                 continue
             if left == 0:
                 return True

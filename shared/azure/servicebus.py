@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -53,6 +53,9 @@ _REFUSED = (
 
 #: How far into a queue the oldest active message is looked for behind scheduled ones.
 _PEEK = 100
+
+#: A queue that is held tells nothing, and so may hold anything.
+SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class ServiceBusConnection:
@@ -208,6 +211,8 @@ def _message(outgoing: Outgoing) -> ServiceBusMessage:
         message_id=outgoing.message_id,
         content_type="application/json",
         subject=job.job_type,
+        except MessagingEntityDisabledError:
+            return SINCE_EVER
         correlation_id=job.trace_id,
         scheduled_enqueue_time_utc=outgoing.due,
         application_properties={"job_id": job.job_id, "attempt": outgoing.message.attempt},

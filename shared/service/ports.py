@@ -169,7 +169,27 @@ class JobQueue(Protocol):
         """Send a body that could not be read to the queue of dead letters."""
 
     async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
-        """When the oldest active message of each queue was enqueued; None for an empty queue."""
+        """When the oldest active message of each queue was enqueued; None for an empty queue.
+
+        A queue that is held tells nothing of its messages: it counts as holding all there is, since the year 1.
+        """
+
+
+class QueueCounts(msgspec.Struct, frozen=True):
+    """What a queue holds: messages to be had now (those in a receiver's hands too), and those that are due later."""
+
+    active: int
+    scheduled: int
+
+
+class QueueAdmin(Protocol):
+    """The queues themselves. Every method may raise TransientError."""
+
+    async def counts(self) -> Mapping[str, QueueCounts]:
+        """What each queue holds, by its name without `jobs-`: the priorities, `dead` and `poison`."""
+
+    async def set_receiving(self, priority: Priority, receiving: bool) -> None:
+        """Have a queue deliver its messages, or hold them; it takes new ones either way. Done twice is done once."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -235,3 +255,4 @@ class Services:
     clock: Callable[[], datetime]
     rng: random.Random
     instance_id: str
+    queue_admin: QueueAdmin

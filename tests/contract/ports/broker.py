@@ -10,11 +10,12 @@ import msgspec
 from azure.servicebus import ServiceBusReceiveMode
 from azure.servicebus.aio import ServiceBusClient
 
+from shared.azure.queue_admin import ServiceBusQueueAdmin
 from shared.azure.servicebus import DEAD_QUEUE, QUEUES, ServiceBusJobQueue
 from shared.config import Connection
 from shared.jobs.model import JobMessage, Priority
-from shared.service.ports import JobQueue
-from tests.fakes import Dead, FakeQueue
+from shared.service.ports import JobQueue, QueueAdmin
+from tests.fakes import Dead, FakeQueue, FakeQueueAdmin
 
 #: How long a receive waits for a message that is expected, in seconds.
 PATIENCE = 10
@@ -35,6 +36,10 @@ class Broker(Protocol):
     def queue(self) -> JobQueue:
         """The port under test."""
 
+    @property
+    def admin(self) -> QueueAdmin:
+        """The port that goes with it."""
+
     async def receive(self, priority: Priority, count: int) -> list[Received]:
         """`count` messages, waited for, and whatever else is there with them; all are removed."""
 
@@ -47,6 +52,7 @@ class FakeBroker:
 
     def __init__(self, queue: FakeQueue) -> None:
         self._fake = queue
+        self.admin: QueueAdmin = FakeQueueAdmin(queue)
 
     @property
     def queue(self) -> FakeQueue:
@@ -56,7 +62,8 @@ class FakeBroker:
         received: list[Received] = []
         async with asyncio.timeout(PATIENCE):
             while len(received) < count:
-                due = [each for each in self._fake.waiting if each.due <= self._fake.clock()]
+                free = [each for each in self._fake.waiting if each.priority not in self._fake.held]
+                due = [each for each in free if each.due <= self._fake.clock()]
                 for each in due:
                     if each.priority is priority:
                         self._fake.complete(each)
@@ -73,7 +80,8 @@ class FakeBroker:
 class RealBroker:
     """Receives over AMQP with the SDK."""
 
-    def __init__(self, queue: ServiceBusJobQueue, connection: Connection) -> None:
+    def __init__(self, queue: ServiceBusJobQueue, admin: ServiceBusQueueAdmin, connection: Connection) -> None:
+        self.admin: QueueAdmin = admin
         self._queue = queue
         self._connection = connection
 

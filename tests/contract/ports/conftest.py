@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from shared.azure.cosmos import CosmosResultStore
+from shared.azure.queue_admin import ServiceBusQueueAdmin
 from shared.azure.records import TableRecords
 from shared.azure.servicebus import ServiceBusConnection, ServiceBusJobQueue
 from shared.azure.signalr import SignalRNotifier
@@ -103,8 +104,10 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         return
     connection: Connection = request.getfixturevalue("service_bus")
     queue = ServiceBusJobQueue(ServiceBusConnection(connection))
-    yield RealBroker(queue, connection)
+    admin = ServiceBusQueueAdmin(connection)
+    yield RealBroker(queue, admin, connection)
     await queue.close()
+    await admin.close()
 
 
 @pytest.fixture
