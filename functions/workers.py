@@ -5,6 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from shared.composition import services
+from shared.jobs.model import Priority
 from shared.service.repair import bury
 from shared.service.run import run_message
 
@@ -17,32 +18,32 @@ CONNECTION = "ServiceBusConnection"
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="jobs-critical", connection=CONNECTION)
 async def run_critical(message: func.ServiceBusMessage) -> None:
     """Run a job of the critical queue."""
-    await _run(message)
+    await _run(message, Priority.CRITICAL)
 
 
 @blueprint.function_name("run_high")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="jobs-high", connection=CONNECTION)
 async def run_high(message: func.ServiceBusMessage) -> None:
     """Run a job of the high queue."""
-    await _run(message)
+    await _run(message, Priority.HIGH)
 
 
 @blueprint.function_name("run_medium")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="jobs-medium", connection=CONNECTION)
 async def run_medium(message: func.ServiceBusMessage) -> None:
     """Run a job of the medium queue."""
-    await _run(message)
+    await _run(message, Priority.MEDIUM)
 
 
 @blueprint.function_name("run_low")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="jobs-low", connection=CONNECTION)
 async def run_low(message: func.ServiceBusMessage) -> None:
     """Run a job of the low queue."""
-    await _run(message)
+    await _run(message, Priority.LOW)
 
 
-async def _run(message: func.ServiceBusMessage) -> None:
-    await run_message(services(), message.get_body(), message.message_id, message.delivery_count or 1)
+async def _run(message: func.ServiceBusMessage, queue: Priority) -> None:
+    await run_message(services(), queue, message.get_body(), message.message_id, message.delivery_count or 1)
 
 
 @blueprint.function_name("bury_poison")

@@ -417,6 +417,25 @@ class FakeQueue:
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         await self._bury(Dead(body, f"{message_id}:dead", reason, description))
 
+    async def put_back(
+        self,
+        queue: Priority | None,
+        body: bytes,
+        message_id: str,
+        due: datetime,
+        reason: str = "",
+        description: str = "",
+    ) -> None:
+        def put() -> None:
+            again = f"{message_id}:{len(self._seen)}"
+            self._is_new(again)
+            if queue is None:
+                self.poison.append(Dead(body, again, reason, description))
+            else:
+                self.waiting.append(Waiting(body, again, queue, due))
+
+        await self.faults.around("queue.put_back", put)
+
     async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
         def oldest() -> Mapping[Priority, datetime | None]:
             active = [each for each in self.waiting if each.due <= self.clock()]
@@ -473,25 +492,6 @@ class FakeQueue:
         return True
 
 
-class FakeDeadLetters:
-    """`DeadLetters` over the list that `FakeQueue` fills."""
-
-    def __init__(self, queue: FakeQueue) -> None:
-        self._queue = queue
-
-    async def browse(self, limit: int) -> list[DeadLetter]:
-        return [self._letter(dead) for dead in self._queue.dead[:limit]]
-
-    async def take(
-        self,
-        matches: Callable[[DeadLetter], bool],
-        handle: Callable[[DeadLetter], Awaitable[bool]],
-        limit: int,
-    ) -> bool:
-        left = limit
-        for dead in list(self._queue.dead):
-            letter = self._letter(dead)
-            if not matches(letter):
 class FakeQueueAdmin:
     """`QueueAdmin` over what `FakeQueue` holds."""
 
@@ -518,6 +518,25 @@ class FakeQueueAdmin:
         return counts
 
 
+class FakeDeadLetters:
+    """`DeadLetters` over the list that `FakeQueue` fills."""
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+
+    async def browse(self, limit: int) -> list[DeadLetter]:
+        return [self._letter(dead) for dead in self._queue.dead[:limit]]
+
+    async def take(
+        self,
+        matches: Callable[[DeadLetter], bool],
+        handle: Callable[[DeadLetter], Awaitable[bool]],
+        limit: int,
+    ) -> bool:
+        left = limit
+        for dead in list(self._queue.dead):
+            letter = self._letter(dead)
+            if not matches(letter):
                 continue
             if left == 0:
                 return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,8 @@ DEAD_QUEUE = "jobs-dead"
 #: How long a call may take, in seconds. On a connection that died without a word the SDK itself would wait for ever.
 PATIENCE_SECONDS = 10
 
+#: Longest message id, in characters.
+MAX_MESSAGE_ID = 128
 #: Longest reason and description of a dead letter, in characters, as the broker's own.
 MAX_REASON = 4096
 
@@ -51,11 +54,11 @@ _REFUSED = (
     ServiceBusServerBusyError,
 )
 
-#: How far into a queue the oldest active message is looked for behind scheduled ones.
-_PEEK = 100
-
 #: A queue that is held tells nothing, and so may hold anything.
 SINCE_EVER = datetime.min.replace(tzinfo=UTC)
+
+#: How far into a queue the oldest active message is looked for behind scheduled ones.
+_PEEK = 100
 
 
 class ServiceBusConnection:
@@ -123,7 +126,20 @@ class ServiceBusJobQueue:
 
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         """See JobQueue."""
-        await self._bury(DEAD_QUEUE, body, f"{message_id}:dead"[-128:], reason, description)
+        await self._bury(DEAD_QUEUE, body, f"{message_id}:dead"[-MAX_MESSAGE_ID:], reason, description)
+
+    async def put_back(
+        self,
+        queue: Priority | None,
+        body: bytes,
+        message_id: str,
+        due: datetime,
+        reason: str = "",
+        description: str = "",
+    ) -> None:
+        """See JobQueue."""
+        again = f"{message_id}:{secrets.token_hex(6)}"[-MAX_MESSAGE_ID:]
+        await self._bury(QUEUES[queue] if queue else POISON_QUEUE, body, again, reason, description, due)
 
     async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
         """See JobQueue. Peeks, which costs a credit a message and no lock."""
@@ -136,11 +152,20 @@ class ServiceBusJobQueue:
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
         await self._bus.close()
 
-    async def _bury(self, queue: str, body: bytes, message_id: str, reason: str, description: str) -> None:
+    async def _bury(
+        self,
+        queue: str,
+        body: bytes,
+        message_id: str,
+        reason: str,
+        description: str,
+        due: datetime | None = None,
+    ) -> None:
         message = ServiceBusMessage(
             body,
             message_id=message_id,
             content_type="application/json",
+            scheduled_enqueue_time_utc=due,
             application_properties={
                 "DeadLetterReason": reason[:MAX_REASON],
                 "DeadLetterErrorDescription": description[:MAX_REASON],
@@ -186,6 +211,8 @@ class ServiceBusJobQueue:
                 for message in await receiver.peek_messages(_PEEK):
                     if message.state is ServiceBusMessageState.ACTIVE:
                         return message.enqueued_time_utc
+        except MessagingEntityDisabledError:
+            return SINCE_EVER
         except (AzureError, ServiceBusError, TimeoutError) as exc:
             raise TransientError(f"Service Bus does not answer: {exc}") from exc
         return None
@@ -211,8 +238,6 @@ def _message(outgoing: Outgoing) -> ServiceBusMessage:
         message_id=outgoing.message_id,
         content_type="application/json",
         subject=job.job_type,
-        except MessagingEntityDisabledError:
-            return SINCE_EVER
         correlation_id=job.trace_id,
         scheduled_enqueue_time_utc=outgoing.due,
         application_properties={"job_id": job.job_id, "attempt": outgoing.message.attempt},

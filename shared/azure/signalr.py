@@ -32,6 +32,8 @@ PUSH_INTERVAL = 0.05
 #: A message holds at most so many changes, and so many may wait: a page that misses some reads the job again.
 MAX_CHANGES = 200
 MAX_WAITING = 5_000
+#: While the service is away, the log says so this often, in seconds.
+COMPLAINT_SECONDS = 60
 _PUSH_TIMEOUT = 5
 _SCOPE = "https://signalr.azure.com/.default"
 
@@ -39,7 +41,7 @@ _SCOPE = "https://signalr.azure.com/.default"
 class SignalRNotifier:
     """`Notifier` over the REST API. Changes gather while a push is under way; none of them is left out.
 
-    When the service does not answer, the changes of that push are dropped with one line in the log.
+    When the service does not answer, the changes of that push are dropped; the log says so at once, then once a minute.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -49,6 +51,8 @@ class SignalRNotifier:
         if not self._endpoint:
             self._endpoint, self._key = parse_connection_string(connection.connection_string)
         self._waiting: list[Job] = []
+        self._dropped = 0
+        self._quiet_until = 0.0
         self._pushing: asyncio.Task[None] | None = None
         self._session: ClientSession | None = None
 
@@ -81,9 +85,17 @@ class SignalRNotifier:
             message = {"target": TARGET, "arguments": [[job_view(job) for job in changes]]}
             try:
                 await self._post(f"{self._endpoint}/api/v1/hubs/{HUB}", msgspec.json.encode(message))
+                self._dropped = 0
             except TransientError as exc:
-                logger.warning("%d changes were not pushed to browsers: %s", len(changes), exc)
+                self._dropped += len(changes)
+                self._complain(exc)
             await asyncio.sleep(PUSH_INTERVAL)
+
+    def _complain(self, exc: TransientError) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            logger.warning("%d changes were not pushed to browsers: %s", self._dropped, exc)
+            self._quiet_until = now + COMPLAINT_SECONDS
 
     async def _post(self, address: str, body: bytes) -> bytes:
         import aiohttp  # noqa: PLC0415 - only when there is something to push

@@ -168,6 +168,18 @@ class JobQueue(Protocol):
     async def send_dead_raw(self, body: bytes, message_id: str, reason: str, description: str) -> None:
         """Send a body that could not be read to the queue of dead letters."""
 
+    async def put_back(
+        self,
+        queue: Priority | None,
+        body: bytes,
+        message_id: str,
+        due: datetime,
+        reason: str = "",
+        description: str = "",
+    ) -> None:
+        """Send a body as it is once more, for `due`, under an id of its own: to the queue of a priority or, for None,
+        to where those go that the broker gives up, with the reason and description that it had there."""
+
     async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
         """When the oldest active message of each queue was enqueued; None for an empty queue.
 
@@ -250,9 +262,9 @@ class Services:
     records: Records
     results: ResultStore
     queue: JobQueue
+    queue_admin: QueueAdmin
     dead_letters: DeadLetters
     notifier: Notifier
     clock: Callable[[], datetime]
     rng: random.Random
     instance_id: str
-    queue_admin: QueueAdmin

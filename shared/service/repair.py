@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.jobs.messages import NEWER_MESSAGE_WAIT, NewerMessageError, UndecodableMessageError, decode_message
 from shared.jobs.model import Job, JobError, JobMessage, JobState, Priority, VersionedJob
 from shared.jobs.states import TERMINAL, WAITING, change, with_attempt
 from shared.service.claim import (
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 #: How long a waiting job may be overdue, or a lease over, before somebody looks after it: the broker, the owner and
 #: a rival that comes back after the lease all get their chance first.
 GRACE = timedelta(seconds=30)
+#: How long after a failed burial the message comes back, about.
+BURY_AGAIN = timedelta(seconds=20)
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -105,12 +108,29 @@ async def bury(services: Services, body: bytes, message_id: str, reason: str, de
     """Settle a message that the broker gave up: its job is failed, and the message goes to the dead letters.
 
     `reason` and `description` are the broker's. A job that has ended since, or that somebody runs, is left alone.
+    Raises TransientError only when not even the broker answers.
     """
     try:
-        message = msgspec.json.decode(body, type=JobMessage)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        message = decode_message(body)
+    except UndecodableMessageError as exc:
         await services.queue.send_dead_raw(body, message_id, "undecodable_message", str(exc))
         return
+    except NewerMessageError as exc:
+        logger.error("dead message %s is put back for a newer instance: %s", message_id, exc)
+        await services.queue.put_back(
+            None, body, message_id, services.clock() + NEWER_MESSAGE_WAIT, reason, description
+        )
+        return
+    try:
+        await _bury(services, message, reason, description)
+    except TransientError as exc:
+        # A message that is abandoned comes back at once: an outage would use up the deliveries of the last queue too.
+        logger.warning("job %s: not buried yet, trying again: %s", message.job.job_id, exc)
+        due = services.clock() + BURY_AGAIN * (0.5 + services.rng.random())
+        await services.queue.put_back(None, body, message_id, due, reason, description)
+
+
+async def _bury(services: Services, message: JobMessage, reason: str, description: str) -> None:
     found = await services.status.get(message.job.tenant, message.job.job_id)
     if found is None:
         document = await services.results.get(message.job.tenant, message.job.job_id)

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from shared.errors import InvalidRequestError
-from shared.jobs.model import Job, JobError, JobMessage, JobState, TimelineEntry, VersionedJob
+from shared.jobs.messages import NEWER_MESSAGE_WAIT, NewerMessageError, UndecodableMessageError, decode_message
+from shared.jobs.model import Job, JobError, JobState, Priority, TimelineEntry, VersionedJob
 from shared.jobs.outcomes import (
     Cancelled,
     Completed,
@@ -61,17 +62,24 @@ def _handler_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
 
 
-async def run_message(services: Services, body: bytes, message_id: str, delivery_count: int = 1) -> None:
-    """Run the attempt that a broker message asks for. Returns whatever the handler did; the message is done with then.
+async def run_message(
+    services: Services, queue: Priority, body: bytes, message_id: str, delivery_count: int = 1
+) -> None:
+    """Run the attempt that a message of a queue asks for. Returns whatever the handler did; it is done with then.
 
     Raises only when nothing could be written anywhere, so that the broker delivers the message again, and
     CancelledError when the host stops in the middle: the attempt is given back first.
     """
     try:
-        message = msgspec.json.decode(body, type=JobMessage)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        message = decode_message(body)
+    except UndecodableMessageError as exc:
         logger.error("message %s cannot be read and goes to the dead letters: %s", message_id, exc)
         await services.queue.send_dead_raw(body, message_id, "undecodable_message", str(exc))
+        return
+    except NewerMessageError as exc:
+        # As happens for a while in a roll-out; after a step back it waits until the step forward.
+        logger.error("message %s is put back for a newer instance: %s", message_id, exc)
+        await services.queue.put_back(queue, body, message_id, services.clock() + NEWER_MESSAGE_WAIT)
         return
     try:
         held = await claim(services, message, redelivered=delivery_count > 1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from shared.jobs.model import Job, JobMessage, JobState, ResultDocument
+from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument
 from shared.jobs.states import TERMINAL
 from shared.service.ports import Outgoing, Services, TransientError
 from tests.chaos.app.plan import Plan, at_moment, delivery, history, once
@@ -171,17 +171,17 @@ def traced(run_message: Callable[..., Awaitable[None]]) -> Callable[..., Awaitab
     """`run_message` with every delivery in the history, and a moment to die after all is done."""
 
     @functools.wraps(run_message)
-    async def run(services: Services, body: bytes, message_id: str, *more: Any) -> None:
+    async def run(services: Services, queue: Priority, body: bytes, message_id: str, *more: Any) -> None:
         token = secrets.token_hex(6)
         delivery.set(token)
         try:
             job = msgspec.json.decode(body, type=JobMessage).job
         except (msgspec.DecodeError, UnicodeDecodeError):
             history.record("delivery", delivery=token, value=message_id)
-            await run_message(services, body, message_id, *more)
+            await run_message(services, queue, body, message_id, *more)
             return
         history.record("delivery", job.job_id, run=job.run, delivery=token, value=message_id)
-        await run_message(services, body, message_id, *more)
+        await run_message(services, queue, body, message_id, *more)
         at_moment("before_return", job.job_id, plan_of(job))
 
     return run

@@ -116,6 +116,16 @@ async def test_a_body_that_nobody_could_read_is_kept_as_it_is(broker: Broker) ->
     assert (dead.body, dead.reason, dead.description) == (b"\xff\x00nope", "undecodable_message", "malformed")
 
 
+async def test_a_body_that_is_put_back_comes_again_as_it_is(broker: Broker) -> None:
+    sent = outgoing(priority=Priority.LOW)
+    await broker.queue.send([sent])
+    (first,) = await broker.receive(Priority.LOW, 1)
+    await broker.queue.put_back(Priority.LOW, msgspec.json.encode(sent.message), sent.message_id, utc_now())
+    (again,) = await broker.receive(Priority.LOW, 1)
+    assert again.message == first.message
+    assert again.message_id != first.message_id, "duplicate detection would have dropped it"
+
+
 async def test_the_oldest_waiting_message_of_each_queue_is_known(broker: Broker) -> None:
     assert await broker.queue.oldest_waiting() == dict.fromkeys(Priority)
     before = utc_now()

@@ -296,15 +296,36 @@ async def test_a_message_that_cannot_be_read_is_buried_as_it_is(world: World) ->
     assert (dead.body, dead.reason) == (b"{}", "undecodable_message")
 
 
+async def test_a_dead_message_of_a_newer_release_waits_for_an_instance_that_reads_it(world: World) -> None:
+    body = b'{"version": 7}'
+    await bury(world.services, body, "m-1", "MaxDeliveryCountExceeded", "why")
+    (back,) = world.queue.poison
+    assert (back.body, back.reason, back.description) == (body, "MaxDeliveryCountExceeded", "why")
+    assert world.queue.dead == []
+
+
 async def test_a_burial_that_the_table_stops_is_tried_again(world: World) -> None:
+    """By a copy that comes later: what is abandoned comes back at once, and the queue would soon give it up."""
     accepted = await crash_loop(world)
     world.faults.plant("status.update", TransientError("away"), skip=1)
-    with pytest.raises(TransientError):
-        await world.bury_poison()
+    (first,) = world.queue.poison
+    await bury(world.services, first.body, first.message_id, first.reason, first.description)
+    world.queue.poison.pop(0)
+    (again,) = world.queue.poison
+    assert (again.body, again.reason) == (first.body, first.reason)
     world.clock.advance(LEASE_SECONDS + 1)
     await world.bury_poison()
     assert world.row(accepted).state is S.FAILED
     assert world.dead_letters() == [("delivery_exhausted", accepted.job_id, S.FAILED)]
+
+
+async def test_a_burial_fails_only_where_not_even_the_broker_answers(world: World) -> None:
+    await crash_loop(world)
+    (first,) = world.queue.poison
+    world.faults.plant("status.get", TransientError("away"))
+    world.faults.plant("queue.put_back", TransientError("away"))
+    with pytest.raises(TransientError):
+        await bury(world.services, first.body, first.message_id, first.reason, first.description)
 
 
 async def test_one_row_in_the_way_does_not_hold_up_the_others(world: World) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from shared.jobs import JobCancelled, JobContext, PermanentError, RetryableError, SnoozeJob
+from shared.jobs.messages import NEWER_MESSAGE_WAIT
 from shared.jobs.model import JobState, Priority
 from shared.service import running
 from shared.service.ports import TransientError
@@ -361,7 +362,7 @@ async def test_an_instance_that_stops_gives_the_attempt_back(world: World) -> No
     accepted = await world.submit(max_retries=0)
     message = world.queue.receive()
     assert message is not None
-    invocation = asyncio.create_task(run_message(world.services, message.body, message.message_id))
+    invocation = asyncio.create_task(run_message(world.services, message.priority, message.body, message.message_id))
     await started.wait()
     invocation.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -405,10 +406,20 @@ async def test_a_message_comes_again_when_not_even_a_copy_can_be_sent(world: Wor
 
 
 async def test_a_message_that_cannot_be_read_goes_to_the_dead_letters(world: World) -> None:
-    await run_message(world.services, b"\xffnot a message", "m-1")
+    await run_message(world.services, Priority.LOW, b"\xffnot a message", "m-1")
     (dead,) = world.queue.dead
     assert (dead.body, dead.reason) == (b"\xffnot a message", "undecodable_message")
     assert "malformed" in dead.description
+
+
+async def test_a_message_of_a_newer_release_waits_for_an_instance_that_reads_it(world: World) -> None:
+    """Whatever else has changed in it: nothing but its version is read."""
+    body = b'{"version": 2, "job": "no longer a structure", "more": []}'
+    await run_message(world.services, Priority.HIGH, body, "m-1")
+    (back,) = world.queue.waiting
+    assert (back.body, back.priority, back.due) == (body, Priority.HIGH, world.clock.now + NEWER_MESSAGE_WAIT)
+    assert back.message_id != "m-1", "duplicate detection would drop it"
+    assert (world.queue.dead, world.calls) == ([], {})
 
 
 async def test_a_job_type_that_this_instance_does_not_know_is_tried_again(world: World) -> None:

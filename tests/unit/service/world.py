@@ -120,7 +120,9 @@ class World:
         message = self.queue.receive()
         if message is not None:
             try:
-                await run_message(services or self.services, message.body, message.message_id, message.deliveries)
+                await run_message(
+                    services or self.services, message.priority, message.body, message.message_id, message.deliveries
+                )
             except Crash:
                 await _stop_other_tasks()
                 self.queue.abandon(message)
@@ -132,7 +134,7 @@ class World:
 
     async def deliver_body(self, message: JobMessage) -> None:
         """Deliver a message that no queue holds."""
-        await run_message(self.services, msgspec.json.encode(message), "crafted")
+        await run_message(self.services, message.job.priority, msgspec.json.encode(message), "crafted")
 
     async def drain(self) -> None:
         """Deliver until no message is left, the clock moved to each; 200 deliveries mean that it never ends."""
