@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
-from azure.servicebus import ServiceBusClient, ServiceBusMessage
+from azure.servicebus import (
+    ServiceBusClient,
+    ServiceBusMessage,
+    ServiceBusReceivedMessage,
+    ServiceBusReceiver,
+    ServiceBusSender,
+)
 
+from shared.composition import utc_now
+from shared.jobs.ids import new_job_id
+from shared.jobs.model import Job, JobState, Priority
 from tests.chaos import faults
 from tests.chaos.conftest import Lab
 from tests.chaos.stack import LEASE_SECONDS, LOCK_SECONDS
@@ -33,6 +46,18 @@ def when(lab: Lab, kind: str, jobs: list[str | None], count: int = 1) -> None:
     while sum(bool(lab.events(job, kind)) for job in jobs) < count:
         assert time.monotonic() < deadline, f"no {kind} of {count} jobs"
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def medium_queue(lab: Lab) -> Iterator[tuple[ServiceBusSender, ServiceBusReceiver]]:
+    """The queue of priority medium, past the proxies."""
+    connection = lab.stack.direct_settings["ServiceBusConnection"]
+    with (
+        ServiceBusClient.from_connection_string(connection) as client,
+        client.get_queue_sender("jobs-medium") as sender,
+        client.get_queue_receiver("jobs-medium", prefetch_count=0) as receiver,
+    ):
+        yield sender, receiver
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +210,7 @@ def test_poison_bodies_go_to_the_dead_letters_and_harm_nobody(lab: Lab) -> None:
     oversize = b'{"x":"' + b"x" * 200_000 + b'"}'
     running = lab.client.submit({"sleep_seconds": 2})
     bodies = {"text": b"not JSON", "bytes": b"\xff\xfe\x00", "old": old, "oversize": oversize, "empty": b"{}"}
-    connection = lab.stack.direct_settings["ServiceBusConnection"]
-    with (
-        ServiceBusClient.from_connection_string(connection) as client,
-        client.get_queue_sender("jobs-medium") as sender,
-    ):
+    with medium_queue(lab) as (sender, _):
         for name, body in bodies.items():
             sender.send_messages(ServiceBusMessage(body, message_id=f"poison-{name}"))
     lab.require_ends([running, *submit(lab, 10)])
@@ -197,6 +218,43 @@ def test_poison_bodies_go_to_the_dead_letters_and_harm_nobody(lab: Lab) -> None:
     assert answer is not None
     reasons = [letter["reason"] for letter in answer.json()["dead_letters"]]
     assert reasons.count("undecodable_message") == len(bodies)
+
+
+def test_a_message_of_the_release_before_is_run(lab: Lab) -> None:
+    """It has only the fields that there always were, and no row."""
+    now = utc_now()
+    job = Job(
+        job_id=new_job_id(now, random.SystemRandom()),
+        trace_id="1" * 32,
+        tenant="default",
+        job_type="chaos",
+        priority=Priority.MEDIUM,
+        payload={},
+        created_at=now,
+        run_at=now,
+        state=JobState.QUEUED,
+        updated_at=now,
+    )
+    always = {field.encode_name for field in msgspec.structs.fields(Job) if field.required}
+    fields = {name: value for name, value in msgspec.to_builtins(job).items() if name in always}
+    with medium_queue(lab) as (sender, _):
+        sender.send_messages(ServiceBusMessage(json.dumps({"version": 1, "job": fields, "attempt": 1})))
+    lab.stack.history.record("accepted", job.job_id)
+    lab.require_ends([job.job_id])
+
+
+def test_a_message_of_the_next_release_is_kept_for_it(lab: Lab) -> None:
+    body = json.dumps({"version": 2, "job": "whatever", "nonce": random.random()})
+    with medium_queue(lab) as (sender, receiver):
+        sender.send_messages(ServiceBusMessage(body))
+        deadline = time.monotonic() + 30
+        kept: list[ServiceBusReceivedMessage] = []
+        while not kept:
+            assert time.monotonic() < deadline, "it was not put back"
+            peeked = receiver.peek_messages(200, sequence_number=1)
+            kept = [each for each in peeked if str(each) == body and each.scheduled_enqueue_time_utc]
+        assert all(each.scheduled_enqueue_time_utc > utc_now() for each in kept if each.scheduled_enqueue_time_utc)
+        sender.cancel_scheduled_messages([number for each in kept if (number := each.sequence_number)])
 
 
 def test_a_worker_that_drains_burns_no_attempt(lab: Lab) -> None:
