@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import psutil
 import pytest
@@ -13,6 +14,13 @@ import requests
 
 from local.supervisor import ports
 from tests.chaos.stack import Proxy
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of connections that the proxy cuts off, for that is what it is asked to do."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -41,7 +49,7 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server = QuietServer(("127.0.0.1", 0), Echo)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server.server_port
