@@ -21,9 +21,8 @@ STORM_SECONDS = 60
 JOBS = 600
 
 
-@pytest.mark.soak
 def test_the_contract_holds_under_mixed_faults(tmp_path: Path) -> None:
-    """About 90 s; `make chaos` is the long one. SEED=... in the environment repeats a run."""
+    """About 90 s; `make chaos` is the long one. SEED=N in the environment repeats a run."""
     seed = int(os.environ.get("SEED") or random.randrange(2**32))
     print(f"seed {seed}")
     soak = run_soak(tmp_path, seed, JOBS, STORM_SECONDS)
