@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
+from shared.composition import telemetry
 from shared.errors import (
     DtqError,
     InvalidJsonError,
@@ -22,17 +22,20 @@ from shared.errors import (
     did_you_mean,
 )
 from shared.service.submit import Trace
+from shared.service.tracing import NoTelemetry, Span, parse_traceparent, request
 
 logger = logging.getLogger(__name__)
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-# W3C Trace Context, section 3.2: version (never ff), trace id and parent id (never all zeros), flags.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+#: Of a job id that a caller made up, so much is told.
+_LONGEST_ID = 64
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 #: Query parameters that are the host's, not ours.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
+#: Called every few seconds by machines: their requests would be most of the telemetry and say nothing.
+_PROBES = frozenset({"healthz", "readyz", "metrics"})
 
 _trace: ContextVar[Trace] = ContextVar("trace")
 
@@ -44,21 +47,16 @@ def endpoint(function: Endpoint) -> Endpoint:
 
     @functools.wraps(function)
     async def answered(req: func.HttpRequest) -> func.HttpResponse:
-        trace = _trace_of(req)
-        _trace.set(trace)
-        try:
-            response = await function(req)
-        except DtqError as exc:
-            level = logging.WARNING if exc.status >= 500 else logging.INFO
-            logger.log(level, "%s %s: %d %s: %s", req.method, _path(req), exc.status, exc.code, exc)
-            response = _problem_response(exc, trace)
-        except Exception:
-            logger.exception("%s %s: unforeseen error, trace %s", req.method, _path(req), trace.trace_id)
-            unforeseen = DtqError("The error is in the app's log under this trace_id.")
-            response = _problem_response(unforeseen, trace)
+        traceparent = req.headers.get("traceparent", "")
+        told = NoTelemetry() if function.__name__ in _PROBES else telemetry()
+        with request(told, function.__name__, traceparent) as span:
+            trace = _trace_of(req, span)
+            _trace.set(trace)
+            response = await _answer(function, req, trace)
+            span.end(str(response.status_code), success=response.status_code < 500)
         response.headers["x-trace-id"] = trace.trace_id
-        if trace.traceparent:
-            response.headers["traceparent"] = trace.traceparent
+        if parse_traceparent(traceparent):
+            response.headers["traceparent"] = traceparent
         correlation_id = req.headers.get("x-correlation-id", "")
         if _CORRELATION_ID.fullmatch(correlation_id):
             response.headers["x-correlation-id"] = correlation_id
@@ -67,20 +65,33 @@ def endpoint(function: Endpoint) -> Endpoint:
     return answered
 
 
+async def _answer(function: Endpoint, req: func.HttpRequest, trace: Trace) -> func.HttpResponse:
+    try:
+        return await function(req)
+    except DtqError as exc:
+        level = logging.WARNING if exc.status >= 500 else logging.INFO
+        logger.log(level, "%s %s: %d %s: %s", req.method, _path(req), exc.status, exc.code, exc)
+        return _problem_response(exc, trace)
+    except Exception:
+        logger.exception("%s %s: unforeseen error, trace %s", req.method, _path(req), trace.trace_id)
+        return _problem_response(DtqError("The error is in the app's log under this trace_id."), trace)
+
+
 def current_trace() -> Trace:
     """The trace of the request that is being answered."""
     return _trace.get()
 
 
-def _trace_of(req: func.HttpRequest) -> Trace:
-    """From the request's traceparent, else its x-correlation-id, else a new one."""
-    traceparent = req.headers.get("traceparent", "")
-    if match := _TRACEPARENT.fullmatch(traceparent):
-        return Trace(match["trace_id"], traceparent)
+def _trace_of(req: func.HttpRequest, span: Span) -> Trace:
+    """The span's, which goes on where the request's traceparent came from; without one the id to search for is the
+    request's x-correlation-id."""
     correlation_id = req.headers.get("x-correlation-id", "")
-    if _CORRELATION_ID.fullmatch(correlation_id):
-        return Trace(correlation_id)
-    return Trace(secrets.token_hex(16))
+    named = not span.parent_id and _CORRELATION_ID.fullmatch(correlation_id)
+    trace = Trace(correlation_id if named else span.trace_id, span.traceparent)
+    span.dimensions["trace_id"] = trace.trace_id
+    if job_id := req.route_params.get("job_id"):
+        span.dimensions["job_id"] = job_id[:_LONGEST_ID]
+    return trace
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -6,9 +6,10 @@ import logging
 
 import azure.functions as func
 
-from shared.composition import services
+from shared.composition import services, telemetry
 from shared.service.ports import TransientError
 from shared.service.repair import Repaired, repair
+from shared.service.tracing import HEARTBEAT, request
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +20,13 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=False)
 async def janitor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding needs the parameter
     """Once a minute: lost messages, dead owners, rows past their time."""
-    try:
-        repaired = await repair(services())
-    except TransientError as exc:
-        logger.warning("the janitor stopped half-way and begins anew in a minute: %s", exc)
-        return
+    with request(telemetry(), "janitor", "") as span:
+        try:
+            repaired = await repair(services())
+        except TransientError as exc:
+            span.end("unavailable", success=False)
+            logger.warning("the janitor stopped half-way and begins anew in a minute: %s", exc)
+            return
+    telemetry().measure(HEARTBEAT, 1)
     if repaired != Repaired():
         logger.info("the janitor %s", repaired)

@@ -24,6 +24,7 @@ from shared.service.ports import JobFilter
 from shared.service.query import get_job, get_result, list_jobs
 from shared.service.replay import retry_job
 from shared.service.submit import submit, submit_batch
+from shared.service.tracing import tag
 from shared.service.view import job_view
 
 blueprint = func.Blueprint()
@@ -43,6 +44,7 @@ async def jobs_submit(req: func.HttpRequest) -> func.HttpResponse:
     query(req, ())
     body = json_body(req, settings().max_payload_bytes + ENVELOPE)
     submitted = await submit(services(), body, current_trace(), _idempotency_key(req))
+    tag(job_id=submitted.job.job_id)
     view = job_view(submitted.job)
     headers = {"Location": view.links.self}
     return json_response(view, 202 if submitted.created else 200, headers)

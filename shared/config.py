@@ -25,6 +25,15 @@ class Connection(msgspec.Struct, frozen=True):
     client_id: str = ""
 
 
+class TelemetrySettings(msgspec.Struct, frozen=True):
+    """Where telemetry goes, as which identity (None: by the connection string's key; "": the app's own), and what share
+    of traces, 0..1."""
+
+    connection_string: str
+    client_id: str | None = None
+    sampling: float = 1.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one app. Sizes are in bytes, times in the unit of the name."""
 
@@ -38,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_payload_bytes: int = 128 * 1024
     max_batch_bytes: int = 16 * 1024 * 1024
     lease_seconds: int = 30
+    telemetry: TelemetrySettings | None = None
     job_type_settings: dict[str, str] = {}
 
 
@@ -66,6 +76,10 @@ _NUMBERS = (
     ("DTQ_LEASE_SECONDS", "lease_seconds", 3, 300),
 )
 _TEXTS = (("DTQ_COSMOS_DATABASE", "cosmos_database"),)
+_SAMPLING = "DTQ_TELEMETRY_SAMPLING"
+_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+#: As the Functions host reads it: `Authorization=AAD`, before it `ClientId=...;` for a user-assigned identity.
+_INSIGHTS_IDENTITY = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
 
 
 def load_settings(environment: Mapping[str, str], registry: Registry) -> Settings:
@@ -83,7 +97,7 @@ def load_settings(environment: Mapping[str, str], registry: Registry) -> Setting
     for name, field in _TEXTS:
         if environment.get(name):
             fields[field] = environment[name]
-    return Settings(**fields, job_type_settings=job_type_settings)
+    return Settings(**fields, telemetry=_telemetry(environment), job_type_settings=job_type_settings)
 
 
 def _connection(environment: Mapping[str, str], service: _Service) -> Connection:
@@ -98,8 +112,26 @@ def _connection(environment: Mapping[str, str], service: _Service) -> Connection
     return Connection(connection_string, endpoint, environment.get(f"{service.name}__clientId", ""))
 
 
+def _telemetry(environment: Mapping[str, str]) -> TelemetrySettings | None:
+    """None without a connection string: nothing is sent then."""
+    sampling = _share(_SAMPLING, environment.get(_SAMPLING, "1"))
+    connection_string = environment.get(_INSIGHTS, "")
+    if not connection_string:
+        return None
+    identity = environment.get(_INSIGHTS_IDENTITY, "")
+    if not identity:
+        return TelemetrySettings(connection_string, None, sampling)
+    parts = {name.strip().lower(): value.strip() for name, _, value in (p.partition("=") for p in identity.split(";"))}
+    if parts.get("authorization", "").upper() != "AAD":
+        raise SettingsError(
+            f"The setting {_INSIGHTS_IDENTITY} is {identity!r}, but must be Authorization=AAD, with ClientId=<id>; "
+            "before it for a user-assigned identity."
+        )
+    return TelemetrySettings(connection_string, parts.get("clientid", ""), sampling)
+
+
 def _refuse_unknown(environment: Mapping[str, str], job_type_settings: Mapping[str, str]) -> None:
-    known = {name for name, *_ in (*_NUMBERS, *_TEXTS)} | set(job_type_settings) | CLIENT_SETTINGS
+    known = {name for name, *_ in (*_NUMBERS, *_TEXTS)} | {_SAMPLING} | set(job_type_settings) | CLIENT_SETTINGS
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name not in known:
             raise SettingsError(
@@ -115,4 +147,14 @@ def _whole_number(name: str, text: str, low: int, high: int) -> int:
         value = low - 1
     if not low <= value <= high:
         raise SettingsError(f"The setting {name} is {text!r}, but must be a whole number from {low} to {high}.")
+    return value
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise SettingsError(f"The setting {name} is {text!r}, but must be a number from 0 to 1.")
     return value

@@ -28,6 +28,7 @@ from shared.azure.connecting import credential
 from shared.config import Connection
 from shared.jobs.model import JobMessage, Priority
 from shared.service.ports import Outgoing, TransientError
+from shared.service.tracing import dependency
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +175,10 @@ class ServiceBusJobQueue:
         await self._send(queue, [message])
 
     async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
+        with dependency("Azure Service Bus", queue, f"send {queue}"):
+            await self._send_all(queue, messages)
+
+    async def _send_all(self, queue: str, messages: list[ServiceBusMessage]) -> None:
         lock = self._locks.setdefault(queue, asyncio.Lock())
         begun = taken = False
         try:
@@ -240,7 +245,12 @@ def _message(outgoing: Outgoing) -> ServiceBusMessage:
         subject=job.job_type,
         correlation_id=job.trace_id,
         scheduled_enqueue_time_utc=outgoing.due,
-        application_properties={"job_id": job.job_id, "attempt": outgoing.message.attempt},
+        application_properties={
+            "job_id": job.job_id,
+            "attempt": outgoing.message.attempt,
+            # By this name the real host puts its own log lines about the message into the job's trace.
+            "Diagnostic-Id": job.traceparent,
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import msgspec
 from shared.config import Settings
 from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument, VersionedJob
 from shared.jobs.registry import Registry
+from shared.service.tracing import NoTelemetry, Telemetry
 
 
 class ConflictError(Exception):
@@ -268,3 +269,4 @@ class Services:
     clock: Callable[[], datetime]
     rng: random.Random
     instance_id: str
+    telemetry: Telemetry = field(default_factory=NoTelemetry)

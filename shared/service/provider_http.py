@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from shared.jobs.outcomes import PermanentError, RetryableError
+from shared.service.tracing import dependency
 
 if TYPE_CHECKING:
     import requests
@@ -49,19 +50,22 @@ class DeadlineHttp:
         import requests  # noqa: PLC0415 - 70 ms that an instance without provider jobs need not pay
 
         self._check()
-        host = url.split("/")[2] if "//" in url else url
+        host = url.split("/")[2].rpartition("@")[2] if "//" in url else url
         remaining = self._remaining()
         try:
-            answer = _session().get(
-                url,
-                params=params,
-                headers=headers,
-                timeout=(min(CONNECT_TIMEOUT, remaining), min(READ_TIMEOUT, remaining)),
-                allow_redirects=False,
-                stream=True,
-            )
-            with answer:
-                body = answer.raw.read(MAX_ANSWER + 1, decode_content=True)
+            with dependency("HTTP", host, f"GET {host}") as span:
+                answer = _session().get(
+                    url,
+                    params=params,
+                    headers={**(headers or {}), **({"traceparent": span.traceparent} if span else {})},
+                    timeout=(min(CONNECT_TIMEOUT, remaining), min(READ_TIMEOUT, remaining)),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with answer:
+                    body = answer.raw.read(MAX_ANSWER + 1, decode_content=True)
+                if span:
+                    span.end(str(answer.status_code), success=answer.status_code < 400)
         except requests.Timeout as exc:
             raise RetryableError(f"{host} did not answer in time.", code="provider_timeout") from exc
         except (requests.RequestException, OSError) as exc:

@@ -27,6 +27,7 @@ from shared.service.claim import (
 )
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
+from shared.service.tracing import ATTEMPT_SECONDS, OLDEST_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ async def repair(services: Services) -> Repaired:
     now = services.clock()
     resent = taken_over = expired = 0
     oldest = await services.queue.oldest_waiting()
+    _measure(services, oldest, now)
     for hour in await services.status.hours(TENANT):
         for found in await services.status.unfinished(TENANT, hour):
             if not _message_is_lost(found.job, oldest, now):
@@ -64,6 +66,14 @@ async def repair(services: Services) -> Repaired:
         finished_before = now - timedelta(hours=services.settings.status_ttl_hours)
         expired += await services.status.expire(TENANT, hour, finished_before)
     return Repaired(resent, taken_over, expired)
+
+
+def _measure(services: Services, oldest: Mapping[Priority, datetime | None], now: datetime) -> None:
+    for priority, since in oldest.items():
+        if since is not None and since.year == 1:
+            continue  # the queue cannot be looked into
+        waited = max(0.0, (now - since).total_seconds()) if since else 0.0
+        services.telemetry.measure(OLDEST_SECONDS, waited, priority=str(priority))
 
 
 def _message_is_lost(job: Job, oldest: Mapping[Priority, datetime | None], now: datetime) -> bool:
@@ -190,6 +200,8 @@ async def _fail_crashed(
     await send_dead_letter(services, failed)
     await services.status.update(held, failed, etag)
     services.notifier.publish(failed)
+    labels = {"job_type": job.job_type, "priority": str(job.priority), "outcome": "failed"}
+    services.telemetry.measure(ATTEMPT_SECONDS, (now - (job.started_at or now)).total_seconds(), **labels)
     logger.error("job %s: failed, the broker gave up on its message: %s", failed.job_id, reason)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +16,7 @@ import msgspec
 
 from shared.errors import InvalidRequestError
 from shared.jobs.messages import NEWER_MESSAGE_WAIT, NewerMessageError, UndecodableMessageError, decode_message
-from shared.jobs.model import Job, JobError, JobState, Priority, TimelineEntry, VersionedJob
+from shared.jobs.model import Job, JobError, JobMessage, JobState, Priority, TimelineEntry, VersionedJob
 from shared.jobs.outcomes import (
     Cancelled,
     Completed,
@@ -43,6 +46,7 @@ from shared.service.claim import (
 )
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.running import RunningJob
+from shared.service.tracing import ATTEMPT_SECONDS, WAIT_SECONDS, Span, request
 from shared.service.validation import convert
 
 logger = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ MAX_RESULT = 1_000_000
 MAX_SNOOZE = timedelta(days=366)
 #: When a store or the broker does not answer, the job comes back after about so many seconds.
 POSTPONE = timedelta(seconds=10)
+#: What an attempt may come to that is nobody's failure.
+_WELL = frozenset({"completed", "snoozed", "cancelled"})
 
 
 @functools.cache
@@ -81,17 +87,36 @@ async def run_message(
         logger.error("message %s is put back for a newer instance: %s", message_id, exc)
         await services.queue.put_back(queue, body, message_id, services.clock() + NEWER_MESSAGE_WAIT)
         return
-    try:
-        held = await claim(services, message, redelivered=delivery_count > 1)
-        if held is not None:
-            await _run(services, held)
-    except TransientError as exc:
-        wait = POSTPONE * (0.5 + services.rng.random())
-        logger.warning("job %s: postponed for %.0f s: %s", message.job.job_id, wait.total_seconds(), exc)
-        await send_copy(services, message, services.clock() + wait)
+    with _span(services, message) as span:
+        try:
+            held = await claim(services, message, redelivered=delivery_count > 1)
+            if held is not None:
+                await _run(services, held, span)
+        except TransientError as exc:
+            span.end("postponed", success=False)
+            wait = POSTPONE * (0.5 + services.rng.random())
+            logger.warning("job %s: postponed for %.0f s: %s", message.job.job_id, wait.total_seconds(), exc)
+            await send_copy(services, message, services.clock() + wait)
 
 
-async def _run(services: Services, held: VersionedJob) -> None:
+@contextmanager
+def _span(services: Services, message: JobMessage) -> Iterator[Span]:
+    job = message.job
+    with request(
+        services.telemetry,
+        f"run {job.job_type}",
+        job.traceparent,
+        job_id=job.job_id,
+        trace_id=job.trace_id,
+        job_type=job.job_type,
+        priority=str(job.priority),
+        attempt=str(message.attempt),
+    ) as span:
+        span.end("nothing_to_run", success=True)
+        yield span
+
+
+async def _run(services: Services, held: VersionedJob, span: Span) -> None:
     job = held.job
     services.notifier.publish(job)
     running = RunningJob(services, held)
@@ -108,7 +133,19 @@ async def _run(services: Services, held: VersionedJob) -> None:
         await running.release()
     if running.job.cancel_requested and not isinstance(outcome, Completed | Lost):
         outcome = Cancelled()
-    await _settle(services, running, outcome)
+    settled = await _settle(services, running, outcome)
+    span.end(settled, success=settled in _WELL)
+    if isinstance(outcome, Failed):
+        span.dimensions["error_code"] = outcome.error.code
+    _measure(services, job, settled)
+
+
+def _measure(services: Services, job: Job, outcome: str) -> None:
+    begun = job.started_at or job.run_at
+    priority = str(job.priority)
+    services.telemetry.measure(WAIT_SECONDS, max(0.0, (begun - job.run_at).total_seconds()), priority=priority)
+    seconds = (services.clock() - begun).total_seconds()
+    services.telemetry.measure(ATTEMPT_SECONDS, seconds, job_type=job.job_type, priority=priority, outcome=outcome)
 
 
 async def _call(services: Services, running: RunningJob) -> Outcome:
@@ -146,7 +183,8 @@ async def _invoke(job_type: JobType, payload: Any, running: RunningJob) -> Any:
     if job_type.is_async:
         return await job_type.handler(payload, running)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_handler_threads(), job_type.handler, payload, running)
+    context = contextvars.copy_context()  # the thread's calls and log lines belong to the job's span
+    return await loop.run_in_executor(_handler_threads(), context.run, job_type.handler, payload, running)
 
 
 def _completed(value: Any) -> Outcome:
@@ -161,20 +199,27 @@ def _completed(value: Any) -> Outcome:
     return Completed(msgspec.json.decode(encoded))
 
 
-async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> None:
-    """Write what the outcome means. A stale owner's writes are refused, and it then leaves the job alone."""
+async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> str:
+    """Write what the outcome means; what it came to, in a word. A stale owner's writes are refused, and it then leaves
+    the job alone."""
     job = running.job
+    settled = "lost"
     try:
         match outcome:
             case Completed(result):
+                settled = "completed"
                 await _complete(services, running, result)
             case Failed(error, after, timed_out) if error.retryable and job.attempt < job.max_attempts:
+                settled = "retrying"
                 await _retry(services, running, _ended(services, job, error, timed_out=timed_out), after)
             case Failed(error, _, timed_out):
+                settled = "failed"
                 await _fail(services, running, _ended(services, job, error, timed_out=timed_out))
             case Snoozed(until):
+                settled = "snoozed"
                 await _snooze(services, running, until)
             case Cancelled():
+                settled = "cancelled"
                 await _cancel(services, running)
             case Lost():
                 running.lost = True
@@ -186,6 +231,8 @@ async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> 
             await finish_written(services, found)
     if running.lost:
         logger.warning("job %s: another instance has taken it over; this attempt's outcome is dropped", job.job_id)
+        return "lost"
+    return settled
 
 
 async def _complete(services: Services, running: RunningJob, result: Any) -> None:

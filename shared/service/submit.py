@@ -23,6 +23,7 @@ from shared.jobs.model import Job, JobMessage, JobState, Priority
 from shared.jobs.registry import JobType
 from shared.jobs.states import WAITING
 from shared.service.ports import ConflictError, IdempotencyKey, Outgoing, Services, TransientError
+from shared.service.tracing import SUBMITTED
 from shared.service.validation import convert, escape
 
 TENANT = "default"
@@ -47,7 +48,7 @@ class SubmitRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """What ties a request to what follows from it: an id to search for and, where one came in, a W3C traceparent."""
+    """What ties a request to what follows from it: an id to search for, and the W3C traceparent of its span."""
 
     trace_id: str
     traceparent: str = ""
@@ -236,6 +237,7 @@ async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
         outcomes[job.job_id] = failed or job
         if failed is None:
             services.notifier.publish(job)
+            services.telemetry.measure(SUBMITTED, 1, job_type=job.job_type, priority=str(job.priority))
     return [outcomes[job.job_id] for job in jobs]
 
 
