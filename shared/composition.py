@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from shared.config import Settings, load_settings
 from shared.handlers import load_job_types
 from shared.jobs.registry import Registry
+from shared.service.flow import FlowControl
+from shared.service.flow_state import FlowState
 from shared.service.ports import Services
 from shared.service.readiness import Readiness
 from shared.service.tracing import NoTelemetry, Telemetry
@@ -46,19 +48,22 @@ def services() -> Services:
     configured = settings()
     bus = ServiceBusConnection(configured.service_bus)
     tables = TableConnection(configured.tables)
+    records = TableRecords(tables)
+    rng = random.SystemRandom()
     return Services(
         settings=configured,
         registry=registry(),
         status=TableStatusStore(tables, utc_now),
-        records=TableRecords(tables),
+        records=records,
         results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
         queue=ServiceBusJobQueue(bus),
         queue_admin=ServiceBusQueueAdmin(configured.service_bus),
         dead_letters=ServiceBusDeadLetters(bus),
         notifier=SignalRNotifier(configured.signalr),
         clock=utc_now,
-        rng=random.SystemRandom(),
+        rng=rng,
         instance_id=instance_id(),
+        flow=FlowControl(FlowState(records, utc_now), configured, utc_now, rng),
         telemetry=telemetry(),
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from shared.errors import SettingsError, did_you_mean
+from shared.jobs.model import Priority
 from shared.jobs.registry import Registry
 
 #: The product's own settings begin so, which makes a misspelt one recognisable.
@@ -15,6 +17,11 @@ PREFIX = "DTQ_"
 
 #: Settings with the prefix that other programs (client, command line) read: not ours, but not unknown either.
 CLIENT_SETTINGS = frozenset({"DTQ_URL", "DTQ_KEY"})
+
+#: How many levels of ageing each priority is ahead.
+DEFAULT_WEIGHTS: Mapping[Priority, int] = MappingProxyType(
+    {Priority.CRITICAL: 3, Priority.HIGH: 2, Priority.MEDIUM: 1, Priority.LOW: 0}
+)
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -47,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_payload_bytes: int = 128 * 1024
     max_batch_bytes: int = 16 * 1024 * 1024
     lease_seconds: int = 30
+    slots: int = 16
+    ageing_seconds: int = 10
+    priority_weights: Mapping[Priority, int] = DEFAULT_WEIGHTS
     telemetry: TelemetrySettings | None = None
     job_type_settings: dict[str, str] = {}
 
@@ -74,8 +84,11 @@ _NUMBERS = (
     ("DTQ_MAX_PAYLOAD_BYTES", "max_payload_bytes", 1024, 190 * 1024),
     ("DTQ_MAX_BATCH_BYTES", "max_batch_bytes", 1024, 100 * 1024 * 1024),
     ("DTQ_LEASE_SECONDS", "lease_seconds", 3, 300),
+    ("DTQ_SLOTS", "slots", 1, 1000),
+    ("DTQ_AGEING_SECONDS", "ageing_seconds", 1, 3600),
 )
 _TEXTS = (("DTQ_COSMOS_DATABASE", "cosmos_database"),)
+_WEIGHTS = "DTQ_PRIORITY_WEIGHTS"
 _SAMPLING = "DTQ_TELEMETRY_SAMPLING"
 _INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 #: As the Functions host reads it: `Authorization=AAD`, before it `ClientId=...;` for a user-assigned identity.
@@ -97,6 +110,8 @@ def load_settings(environment: Mapping[str, str], registry: Registry) -> Setting
     for name, field in _TEXTS:
         if environment.get(name):
             fields[field] = environment[name]
+    if environment.get(_WEIGHTS):
+        fields["priority_weights"] = _weights(environment[_WEIGHTS])
     return Settings(**fields, telemetry=_telemetry(environment), job_type_settings=job_type_settings)
 
 
@@ -131,13 +146,32 @@ def _telemetry(environment: Mapping[str, str]) -> TelemetrySettings | None:
 
 
 def _refuse_unknown(environment: Mapping[str, str], job_type_settings: Mapping[str, str]) -> None:
-    known = {name for name, *_ in (*_NUMBERS, *_TEXTS)} | {_SAMPLING} | set(job_type_settings) | CLIENT_SETTINGS
+    own = {_WEIGHTS, _SAMPLING, *(name for name, *_ in (*_NUMBERS, *_TEXTS))}
+    known = own | set(job_type_settings) | CLIENT_SETTINGS
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name not in known:
             raise SettingsError(
                 f"The setting {name} is unknown.{did_you_mean(name.upper(), known)} Remove it or correct its name; "
                 f"the known ones are {', '.join(sorted(known))}."
             )
+
+
+def _weights(text: str) -> Mapping[Priority, int]:
+    """`critical=3,high=2,medium=1,low=0`: every priority once, none below a less urgent one."""
+    weights: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        weights[name.strip()] = int(value) if value.strip().isdecimal() else -1
+    ordered = [weights.get(priority, -1) for priority in Priority]
+    if len(weights) != len(Priority) or not all(0 <= weight <= 100 for weight in ordered):
+        problem = "name every priority once, with a whole number from 0 to 100"
+    elif ordered != sorted(ordered, reverse=True):
+        problem = "give no priority more than a more urgent one"
+    else:
+        return MappingProxyType(dict(zip(Priority, ordered, strict=True)))
+    raise SettingsError(
+        f"The setting {_WEIGHTS} is {text!r}, but must {problem}, as in critical=3,high=2,medium=1,low=0."
+    )
 
 
 def _whole_number(name: str, text: str, low: int, high: int) -> int:

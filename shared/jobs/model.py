@@ -105,12 +105,14 @@ class JobMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What travels through the broker: the whole job, the attempt to make and the status row's ETag to claim it with.
 
     The row can be made again from it when the table has lost it; `etag` is empty where the sender did not know it.
+    `returning` is for a copy whose job a limit has given a place in its line: it does not line up again.
     """
 
     version: int = MESSAGE_VERSION
     job: Job
     attempt: int
     etag: str = ""
+    returning: bool = False
 
 
 class ResultDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -14,6 +14,9 @@ from shared.config import Settings
 from shared.jobs.model import Job, JobMessage, JobState, Priority, ResultDocument, VersionedJob
 from shared.jobs.registry import Registry
 from shared.service.tracing import NoTelemetry, Telemetry
+
+if TYPE_CHECKING:
+    from shared.service.flow import FlowControl  # which knows the ports
 
 
 class ConflictError(Exception):
@@ -269,4 +272,5 @@ class Services:
     clock: Callable[[], datetime]
     rng: random.Random
     instance_id: str
+    flow: FlowControl
     telemetry: Telemetry = field(default_factory=NoTelemetry)

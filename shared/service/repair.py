@@ -82,7 +82,7 @@ def _message_is_lost(job: Job, oldest: Mapping[Priority, datetime | None], now: 
     if due > now - GRACE:
         return False
     oldest_waiting = oldest[job.priority]
-    return oldest_waiting is None or due < oldest_waiting - GRACE
+    return oldest_waiting is None or due + GRACE < oldest_waiting
 
 
 async def _send_again(services: Services, found: VersionedJob, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Running a job: claim it, call its handler under its timeout, and settle the outcome, result first."""
+"""Running a job: admit it, claim it, call its handler under its timeout, and settle the outcome, result first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import InvalidRequestError
+from shared.jobs.admission import Refusal
 from shared.jobs.messages import NEWER_MESSAGE_WAIT, NewerMessageError, UndecodableMessageError, decode_message
 from shared.jobs.model import Job, JobError, JobMessage, JobState, Priority, TimelineEntry, VersionedJob
 from shared.jobs.outcomes import (
@@ -45,6 +46,7 @@ from shared.service.claim import (
     write_result,
 )
 from shared.service.ports import PreconditionFailedError, Services, TransientError
+from shared.service.put_off import put_off
 from shared.service.running import RunningJob
 from shared.service.tracing import ATTEMPT_SECONDS, WAIT_SECONDS, Span, request
 from shared.service.validation import convert
@@ -74,7 +76,7 @@ async def run_message(
     """Run the attempt that a message of a queue asks for. Returns whatever the handler did; it is done with then.
 
     Raises only when nothing could be written anywhere, so that the broker delivers the message again, and
-    CancelledError when the host stops in the middle: the attempt is given back first.
+    CancelledError when the host stops in the middle: an attempt that has begun is given back first.
     """
     try:
         message = decode_message(body)
@@ -87,16 +89,26 @@ async def run_message(
         logger.error("message %s is put back for a newer instance: %s", message_id, exc)
         await services.queue.put_back(queue, body, message_id, services.clock() + NEWER_MESSAGE_WAIT)
         return
-    with _span(services, message) as span:
-        try:
-            held = await claim(services, message, redelivered=delivery_count > 1)
+    try:
+        await _admit_and_run(services, message, redelivered=delivery_count > 1)
+    except TransientError as exc:
+        wait = POSTPONE * (0.5 + services.rng.random())
+        logger.warning("job %s: postponed for %.0f s: %s", message.job.job_id, wait.total_seconds(), exc)
+        await send_copy(services, message, services.clock() + wait)
+
+
+async def _admit_and_run(services: Services, message: JobMessage, *, redelivered: bool) -> None:
+    ticket = await services.flow.admit(message.job)
+    if isinstance(ticket, Refusal):
+        await put_off(services, message, ticket, redelivered=redelivered)
+        return
+    try:
+        with _span(services, message) as span:
+            held = await claim(services, message, redelivered=redelivered)
             if held is not None:
                 await _run(services, held, span)
-        except TransientError as exc:
-            span.end("postponed", success=False)
-            wait = POSTPONE * (0.5 + services.rng.random())
-            logger.warning("job %s: postponed for %.0f s: %s", message.job.job_id, wait.total_seconds(), exc)
-            await send_copy(services, message, services.clock() + wait)
+    finally:
+        services.flow.release(ticket)
 
 
 @contextmanager

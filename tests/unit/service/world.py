@@ -13,6 +13,8 @@ from shared.config import Connection, Settings
 from shared.jobs import JobContext, Payload, RetryPolicy
 from shared.jobs.model import Job, JobMessage, JobState, Priority, VersionedJob
 from shared.jobs.registry import JobType, Registry
+from shared.service.flow import FlowControl
+from shared.service.flow_state import FlowState
 from shared.service.ports import Services, TransientError
 from shared.service.repair import bury
 from shared.service.run import run_message
@@ -96,6 +98,7 @@ class World:
             clock=self.clock,
             rng=rng or self._rng,
             instance_id=name,
+            flow=FlowControl(FlowState(self.records, self.clock), self.settings, self.clock, rng or self._rng),
         )
 
     async def submit(self, job_type: str = "work", **fields: Any) -> Job:
