@@ -38,8 +38,8 @@ from shared.config import TelemetrySettings
 from shared.service.tracing import Span, SpanKind
 
 #: Seconds between two sendings of spans and logs, and of measurements.
-EXPORT_SECONDS = 5
-METRICS_SECONDS = 60
+EXPORT_SECONDS = 2
+METRICS_SECONDS = 30
 #: Longest wait, in seconds, for the endpoint's answer, and of a process that ends for what is still to be sent.
 TIMEOUT_SECONDS = 5
 GRACE_SECONDS = 2
@@ -79,6 +79,7 @@ class ApplicationInsights:
         self._metrics = _MetricsExporter(export_interval=METRICS_SECONDS, **options)
         for exporter in (self._spans, self._logs, self._metrics):
             exporter.add_telemetry_processor(lambda envelope: envelope.tags.update(tags))
+            exporter.options.endpoint = exporter.options.endpoint.rstrip("/")  # the library adds `/v2.1/track`
         self._logs.add_telemetry_processor(_hide_secrets)
         self._producer = _Producer(drain)
         # The exporter sends once more when the process ends, if it knows its thread.
