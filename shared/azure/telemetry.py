@@ -44,6 +44,11 @@ METRICS_SECONDS = 30
 TIMEOUT_SECONDS = 5
 GRACE_SECONDS = 2
 
+#: Loggers of the library that complain of each item that finds a queue full, and of each delivery that fails; and how
+#: often they may, in seconds.
+_COMPLAINERS = ("opencensus.common.schedule", "opencensus.ext.azure.common.transport")
+_COMPLAINT_SECONDS = 60
+
 #: Attribute of a log record on its way through the library's queue.
 _PERCENT = "sample_percent"
 
@@ -71,8 +76,8 @@ class ApplicationInsights:
             "timeout": TIMEOUT_SECONDS,
             "grace_period": GRACE_SECONDS,
         }
-        # It warns of each item that finds the queue full: thousands a second, when it matters least.
-        logging.getLogger("opencensus.common.schedule").setLevel(logging.ERROR)
+        for name in _COMPLAINERS:
+            logging.getLogger(name).addFilter(_Seldom())
         tags = {"ai.cloud.role": role, "ai.cloud.roleInstance": instance}
         self._spans = _SpanExporter(export_interval=EXPORT_SECONDS, **options)
         self._logs = _LogHandler(export_interval=EXPORT_SECONDS, **options)
@@ -177,6 +182,20 @@ class _MetricsExporter(MetricsExporter):  # type: ignore[misc]  # the library ha
                 data=Data(baseData=MetricData(metrics=[point], properties=metric.dimensions), baseType="MetricData"),
             )
         ]
+
+
+class _Seldom(logging.Filter):
+    """Lets a complaint through once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created < self._next:
+            return False
+        self._next = record.created + _COMPLAINT_SECONDS
+        return True
 
 
 class _Producer:
