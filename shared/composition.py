@@ -15,6 +15,7 @@ from shared.handlers import load_job_types
 from shared.jobs.registry import Registry
 from shared.service.flow import FlowControl
 from shared.service.flow_state import FlowState
+from shared.service.metrics import Recorder
 from shared.service.ports import Services
 from shared.service.readiness import Readiness
 from shared.service.tracing import NoTelemetry, Telemetry
@@ -64,6 +65,7 @@ def services() -> Services:
         rng=rng,
         instance_id=instance_id(),
         flow=FlowControl(FlowState(records, utc_now), configured, utc_now, rng),
+        metrics=Recorder(records, utc_now, instance_id()),
         telemetry=telemetry(),
     )
 

@@ -91,7 +91,7 @@ class Counts(msgspec.Struct, omit_defaults=True):
         found = []
         for label, numbers in sorted(self.jobs.items()):
             job_type, _, priority = label.rpartition("|")
-            found.append((job_type, priority, dict(itertools.zip_longest(EVENTS, numbers, fillvalue=0))))
+            found.append((job_type, priority, _named(EVENTS, numbers)))
         return found
 
     def run_times(self) -> dict[str, Histogram]:
@@ -104,7 +104,7 @@ class Counts(msgspec.Struct, omit_defaults=True):
 
     def worker_events(self) -> dict[str, int]:
         """How often each of WORKER_EVENTS happened."""
-        return dict(itertools.zip_longest(WORKER_EVENTS, self.workers.get("all", []), fillvalue=0))
+        return _named(WORKER_EVENTS, self.workers.get("all", []))
 
     def plus(self, other: Counts) -> Counts:
         """The sum of both."""
@@ -153,6 +153,11 @@ def _histogram(numbers: Sequence[int]) -> Histogram:
     microseconds, *counts = numbers
     padded = itertools.chain(counts, itertools.repeat(0))
     return Histogram(microseconds / 1e6, tuple(itertools.islice(padded, len(BOUNDS) + 1)))
+
+
+def _named(names: Sequence[str], numbers: Sequence[int]) -> dict[str, int]:
+    """The numbers by name; a row of a newer release may have more of them."""
+    return dict(zip(names, itertools.chain(numbers, itertools.repeat(0)), strict=False))
 
 
 def _add_at(series: Series, label: str, place: int, number: int) -> None:

@@ -84,4 +84,5 @@ async def cancel_waiting(services: Services, waiting: VersionedJob) -> Job:
     await write_result(services, ended)
     await services.status.update(waiting.job, ended, waiting.etag)
     services.notifier.publish(ended)
+    services.metrics.settled(ended)
     return ended

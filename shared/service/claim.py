@@ -149,6 +149,7 @@ async def finish_written(services: Services, found: VersionedJob) -> bool:
         await send_dead_letter(services, document.job)
     await services.status.update(row, document.job, found.etag)
     services.notifier.publish(document.job)
+    services.metrics.settled(document.job)
     logger.info("job %s: its result was written, the row now says %s too", row.job_id, document.job.state)
     return True
 

@@ -48,6 +48,13 @@ _EVENTS = {
     JobState.CANCELLED: ("cancelled",),
     JobState.RETRYING: ("retried",),
 }
+#: What an attempt that ran to an end is said to have come to.
+_RAN = {
+    JobState.COMPLETED: ("completed",),
+    JobState.FAILED: ("failed", "timed_out"),
+    JobState.CANCELLED: ("cancelled",),
+    JobState.RETRYING: ("failed", "timed_out"),
+}
 
 
 class CounterRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,7 +109,7 @@ class Recorder:
         """Count what became of a job, once its row says so; by whoever wrote the row. An attempt counts as processed if
         it ran to an end, not where its job was cancelled in line or its owner died."""
         last = job.attempts[-1] if job.attempts else None
-        ran = last is not None and last.finished_at == job.updated_at and last.outcome != "lost"
+        ran = last is not None and last.finished_at == job.updated_at and last.outcome in _RAN[job.state]
         for counts in self._counting():
             for event in _EVENTS[job.state]:
                 counts.count(event, job.job_type, job.priority)

@@ -17,6 +17,7 @@ from shared.service.tracing import NoTelemetry, Telemetry
 
 if TYPE_CHECKING:
     from shared.service.flow import FlowControl  # which knows the ports
+    from shared.service.metrics import Recorder
 
 
 class ConflictError(Exception):
@@ -273,4 +274,5 @@ class Services:
     rng: random.Random
     instance_id: str
     flow: FlowControl
+    metrics: Recorder
     telemetry: Telemetry = field(default_factory=NoTelemetry)

@@ -200,6 +200,7 @@ async def _fail_crashed(
     await send_dead_letter(services, failed)
     await services.status.update(held, failed, etag)
     services.notifier.publish(failed)
+    services.metrics.settled(failed)
     labels = {"job_type": job.job_type, "priority": str(job.priority), "outcome": "failed"}
     services.telemetry.measure(ATTEMPT_SECONDS, (now - (job.started_at or now)).total_seconds(), **labels)
     logger.error("job %s: failed, the broker gave up on its message: %s", failed.job_id, reason)

@@ -208,6 +208,9 @@ async def _run_again(services: Services, ended: VersionedJob) -> Job:
     except TransientError as exc:
         if not exc.unknown_outcome:
             await services.status.update(job, ended.job, etag)
+            raise
+        services.metrics.submitted(job)
         raise
     services.notifier.publish(job)
+    services.metrics.submitted(job)
     return job

@@ -106,7 +106,8 @@ async def _admit_and_run(services: Services, message: JobMessage, *, redelivered
         with _span(services, message) as span:
             held = await claim(services, message, redelivered=redelivered)
             if held is not None:
-                await _run(services, held, span)
+                with services.metrics.run(held.job):
+                    await _run(services, held, span)
     finally:
         services.flow.release(ticket)
 
@@ -262,8 +263,13 @@ async def _complete(services: Services, running: RunningJob, result: Any) -> Non
         lease_until=None,
     )
     await write_result(services, ended, result)
+    await _end(services, running, ended)
+
+
+async def _end(services: Services, running: RunningJob, ended: Job) -> None:
     if await running.write(ended):
         services.notifier.publish(ended)
+        services.metrics.settled(ended)
 
 
 def _ended(services: Services, job: Job, error: JobError, *, timed_out: bool) -> Job:
@@ -288,6 +294,8 @@ async def _retry(services: Services, running: RunningJob, job: Job, after: float
         "job %s: attempt %d failed (%s), next in %.1f s", job.job_id, job.attempt, job.error, wait.total_seconds()
     )
     written = await running.write(waiting)
+    if written is not None:
+        services.metrics.settled(written.job)
     if written is not None and written.job.cancel_requested:
         await cancel_waiting(services, written)
     elif written is not None:
@@ -300,8 +308,7 @@ async def _fail(services: Services, running: RunningJob, job: Job) -> None:
     logger.warning("job %s: failed for good after attempt %d: %s", job.job_id, job.attempt, job.error)
     await write_result(services, ended)
     await send_dead_letter(services, ended)
-    if await running.write(ended):
-        services.notifier.publish(ended)
+    await _end(services, running, ended)
 
 
 async def _cancel(services: Services, running: RunningJob) -> None:
@@ -317,8 +324,7 @@ async def _cancel(services: Services, running: RunningJob) -> None:
         lease_until=None,
     )
     await write_result(services, ended)
-    if await running.write(ended):
-        services.notifier.publish(ended)
+    await _end(services, running, ended)
 
 
 async def _snooze(services: Services, running: RunningJob, until: datetime) -> None:

@@ -115,6 +115,8 @@ class RunningJob:
                     if inserted is None:
                         continue
                     etag = inserted
+                elif found.job == new:
+                    etag = found.etag  # a call of ours, whose answer was lost, has written it
                 elif self.is_ours(found.job):
                     self._stored = found
                     new = msgspec.structs.replace(new, cancel_requested=found.job.cancel_requested)

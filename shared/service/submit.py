@@ -275,8 +275,16 @@ async def _send(services: Services, rows: list[tuple[Job, str]]) -> UnavailableE
     except TransientError as exc:
         if not exc.unknown_outcome:
             await asyncio.gather(*(services.status.delete(job, etag) for job, etag in rows), return_exceptions=True)
+        else:
+            _count(services, rows)  # for they run, most likely
         return UnavailableError(f"The job was not accepted: {exc}")
+    _count(services, rows)
     return None
+
+
+def _count(services: Services, rows: list[tuple[Job, str]]) -> None:
+    for job, _ in rows:
+        services.metrics.submitted(job)
 
 
 def _first_message(job: Job, etag: str) -> Outgoing:

@@ -17,26 +17,19 @@ JOB_TYPES = ("weather", "quote", "a|b")
 PRIORITIES = ("critical", "low")
 
 seconds = st.floats(0, 5000, allow_nan=False)
-steps = st.one_of(
-    st.tuples(st.sampled_from(EVENTS), st.sampled_from(JOB_TYPES), st.sampled_from(PRIORITIES)),
-    st.tuples(st.just("ran"), st.sampled_from(JOB_TYPES), seconds),
-    st.tuples(st.just("waited"), st.sampled_from(PRIORITIES), seconds),
-    st.tuples(st.just("heartbeats"), st.integers(1, 5), st.none()),
-)
+events = st.tuples(st.sampled_from(EVENTS), st.sampled_from(JOB_TYPES), st.sampled_from(PRIORITIES))
 
 
 @st.composite
 def counted(draw: st.DrawFn) -> Counts:
     counts = Counts()
-    for what, first, second in draw(st.lists(steps, max_size=20)):
-        if what == "ran":
-            counts.ran(first, timedelta(seconds=second))
-        elif what == "waited":
-            counts.waited(first, timedelta(seconds=second))
-        elif what == "heartbeats":
-            counts.count_worker(what, first)
-        else:
-            counts.count(what, first, second)
+    for event, job_type, priority in draw(st.lists(events, max_size=20)):
+        counts.count(event, job_type, priority)
+    for job_type, time in draw(st.lists(st.tuples(st.sampled_from(JOB_TYPES), seconds), max_size=5)):
+        counts.ran(job_type, timedelta(seconds=time))
+    for priority, time in draw(st.lists(st.tuples(st.sampled_from(PRIORITIES), seconds), max_size=5)):
+        counts.waited(priority, timedelta(seconds=time))
+    counts.count_worker("heartbeats", draw(st.integers(0, 5)))
     return counts
 
 

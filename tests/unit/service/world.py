@@ -15,6 +15,7 @@ from shared.jobs.model import Job, JobMessage, JobState, Priority, VersionedJob
 from shared.jobs.registry import JobType, Registry
 from shared.service.flow import FlowControl
 from shared.service.flow_state import FlowState
+from shared.service.metrics import Recorder
 from shared.service.ports import Services, TransientError
 from shared.service.repair import bury
 from shared.service.run import run_message
@@ -98,6 +99,7 @@ class World:
             clock=self.clock,
             rng=rng or self._rng,
             instance_id=name,
+            metrics=Recorder(self.records, self.clock, name),
             flow=FlowControl(FlowState(self.records, self.clock), self.settings, self.clock, rng or self._rng),
         )
 
