@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from shared.errors import SettingsError, did_you_mean
+from shared.jobs.limits import Limit
 from shared.jobs.model import Priority
 from shared.jobs.registry import Registry
+from shared.limit_settings import JOB_TYPE_LIMITS, TENANT_LIMITS, job_type_limits, tenant_limits
 
 #: The product's own settings begin so, which makes a misspelt one recognisable.
 PREFIX = "DTQ_"
@@ -59,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     priority_weights: Mapping[Priority, int] = DEFAULT_WEIGHTS
     telemetry: TelemetrySettings | None = None
     job_type_settings: dict[str, str] = {}
+    job_type_limits: dict[str, Limit] = {}
+    tenant_limits: Limit = Limit()
+    tenant_max_open: int = 0
 
 
 class _Service(msgspec.Struct, frozen=True):
@@ -84,6 +89,7 @@ _NUMBERS = (
     ("DTQ_MAX_PAYLOAD_BYTES", "max_payload_bytes", 1024, 190 * 1024),
     ("DTQ_MAX_BATCH_BYTES", "max_batch_bytes", 1024, 100 * 1024 * 1024),
     ("DTQ_LEASE_SECONDS", "lease_seconds", 3, 300),
+    ("DTQ_TENANT_MAX_OPEN", "tenant_max_open", 0, 1_000_000),
     ("DTQ_SLOTS", "slots", 1, 1000),
     ("DTQ_AGEING_SECONDS", "ageing_seconds", 1, 3600),
 )
@@ -110,6 +116,8 @@ def load_settings(environment: Mapping[str, str], registry: Registry) -> Setting
     for name, field in _TEXTS:
         if environment.get(name):
             fields[field] = environment[name]
+    fields["job_type_limits"] = job_type_limits(environment.get(JOB_TYPE_LIMITS, ""), registry)
+    fields["tenant_limits"] = tenant_limits(environment.get(TENANT_LIMITS, ""))
     if environment.get(_WEIGHTS):
         fields["priority_weights"] = _weights(environment[_WEIGHTS])
     return Settings(**fields, telemetry=_telemetry(environment), job_type_settings=job_type_settings)
@@ -146,7 +154,7 @@ def _telemetry(environment: Mapping[str, str]) -> TelemetrySettings | None:
 
 
 def _refuse_unknown(environment: Mapping[str, str], job_type_settings: Mapping[str, str]) -> None:
-    own = {_WEIGHTS, _SAMPLING, *(name for name, *_ in (*_NUMBERS, *_TEXTS))}
+    own = {_WEIGHTS, _SAMPLING, JOB_TYPE_LIMITS, TENANT_LIMITS, *(name for name, *_ in (*_NUMBERS, *_TEXTS))}
     known = own | set(job_type_settings) | CLIENT_SETTINGS
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name not in known:

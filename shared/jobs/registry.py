@@ -11,6 +11,7 @@ import msgspec
 
 from shared.errors import UnknownJobTypeError, did_you_mean
 from shared.jobs.context import Setting
+from shared.jobs.limits import Limit
 from shared.jobs.model import Priority
 from shared.jobs.retry import RetryPolicy
 
@@ -34,6 +35,7 @@ class JobType(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy
     timeout_seconds: float
     settings: tuple[Setting, ...]
+    limit: Limit = Limit()
 
     @property
     def is_async(self) -> bool:
@@ -74,7 +76,7 @@ class Registry:
 _declared: dict[str, JobType] = {}
 
 
-def job_type(
+def job_type(  # noqa: PLR0913 - keywords, each named as what it sets
     name: str,
     *,
     description: str,
@@ -83,12 +85,15 @@ def job_type(
     retry: RetryPolicy | None = None,
     timeout_seconds: float = 60,
     settings: tuple[Setting, ...] = (),
+    rate_per_second: float | None = None,
+    max_concurrent: int | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function, `handler(payload, job)`, as the handler of the job type `name`.
 
     The annotations of its first parameter (a Payload) and of its return value are the types of payload and result.
-    `timeout_seconds` bounds one attempt. Raises TypeError for a handler that could not work, ValueError for a name
-    that is taken; msgspec.ValidationError for an example that its own payload type refuses.
+    `timeout_seconds` bounds one attempt; `rate_per_second` and `max_concurrent` hold over all instances. Raises
+    TypeError for a handler that could not work, ValueError for a name that is taken or a limit out of bounds;
+    msgspec.ValidationError for an example that its own payload type refuses.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -107,6 +112,7 @@ def job_type(
             retry=retry or RetryPolicy(),
             timeout_seconds=timeout_seconds,
             settings=settings,
+            limit=Limit(rate_per_second=rate_per_second, max_concurrent=max_concurrent),
         )
         return handler
 

@@ -72,6 +72,7 @@ BOUNDS = {
     "DTQ_MAX_PAYLOAD_BYTES": ("max_payload_bytes", 1024, 194560),
     "DTQ_MAX_BATCH_BYTES": ("max_batch_bytes", 1024, 104857600),
     "DTQ_LEASE_SECONDS": ("lease_seconds", 3, 300),
+    "DTQ_TENANT_MAX_OPEN": ("tenant_max_open", 0, 1_000_000),
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from shared.errors import UnknownJobTypeError
 from shared.handlers import load_job_types
 from shared.jobs import JobContext, Payload, job_type, registry
+from shared.jobs.limits import Limit
 from shared.jobs.registry import Handler, Registry
 
 
@@ -58,6 +59,15 @@ def three_parameters(payload: Greeting, job: JobContext, more: int) -> None: ...
 def no_annotation(payload, job: JobContext) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001
 def not_a_payload(payload: Plain, job: JobContext) -> None: ...
 def a_dictionary(payload: dict[str, Any], job: JobContext) -> None: ...
+
+
+def test_a_job_type_may_have_limits_and_a_wrong_one_is_refused(declared: dict[str, Any]) -> None:
+    def greet(payload: Greeting, job: JobContext) -> None: ...
+
+    job_type("greet", description="Says hello.", example={"name": "Ada"}, rate_per_second=5, max_concurrent=2)(greet)
+    assert declared["greet"].limit == Limit(rate_per_second=5, max_concurrent=2)
+    with pytest.raises(ValueError, match="rate_per_second must be from"):
+        job_type("greet", description="Says hello.", example={"name": "Ada"}, rate_per_second=0)(greet)
 
 
 @pytest.mark.parametrize(
