@@ -90,13 +90,19 @@ def _check_keys(events: Iterable[Event], kills: Sequence[float], verdict: Verdic
         earlier = first.setdefault(event.key, event)
         if earlier.job != event.job:
             text = f"key {event.key}: jobs {earlier.job} and {event.job}"
-            where = verdict.excused if _taken_back(earlier.at, event.at, kills) else verdict.doubled_keys
+            where = verdict.excused if _taken_back(earlier, event.at, kills) else verdict.doubled_keys
             where.append(text)
 
 
-def _taken_back(written: float, seen: float, kills: Sequence[float]) -> bool:
-    """Whether what the table had acknowledged by `written` may have been gone at `seen`."""
-    return any(written - 1 <= kill <= written + LOSS_SECONDS and kill <= seen for kill in kills)
+def _taken_back(written: Event | None, seen: float, kills: Sequence[float]) -> bool:
+    """Whether what the table had acknowledged by an event may have been gone at `seen`. There may be no such event.
+
+    The table has written it at some time between the event's begin and its end: an author that stands still may note an
+    answer long after it came.
+    """
+    return written is not None and any(
+        _begin(written) - 1 <= kill <= written.at + LOSS_SECONDS and kill <= seen for kill in kills
+    )
 
 
 def _begin(event: Event) -> float:
@@ -127,7 +133,7 @@ class _Judge:
         self._check_observations()
         self._check_cancelled()
 
-    def _blame(self, found: list[str], text: str, written: float, seen: float) -> None:
+    def _blame(self, found: list[str], text: str, written: Event | None, seen: float) -> None:
         """Hold it against the product unless the table has taken back what was written."""
         where = self._verdict.excused if _taken_back(written, seen, self._kills) else found
         where.append(f"job {self._job}: {text}")
@@ -165,7 +171,7 @@ class _Judge:
             if end is not None and _begin(event) > end.at and not self._undoes_a_retry(event, end):
                 text = f"run {event.run}: {event.state} stored after {end.state}"
                 both = event.state in TERMINAL and event.old != end.state
-                self._blame(self._verdict.duplicate_effects if both else self._verdict.illegal, text, end.at, event.at)
+                self._blame(self._verdict.duplicate_effects if both else self._verdict.illegal, text, end, event.at)
             if event.state in TERMINAL:
                 ends.setdefault(event.run, event)
         for event in self._by_kind["stored"]:
@@ -173,7 +179,7 @@ class _Judge:
             # A cancelled row comes before its document; a second later it is an effect on what had ended.
             if end is not None and _begin(event) > end.at + 1 and end.state != event.state:
                 text = f"run {event.run}: a result stored as {event.state} after {end.state}"
-                self._blame(self._verdict.duplicate_effects, text, end.at, event.at)
+                self._blame(self._verdict.duplicate_effects, text, end, event.at)
 
     def _undoes_a_retry(self, event: Event, end: Event) -> bool:
         """Whether the row only goes back to its end, for the broker refused the message of a new run."""
@@ -205,7 +211,7 @@ class _Judge:
                 ends.append(stored)
         return sorted(ends, key=lambda event: event.at)
 
-    def _last_hold(self, run: int, before: float) -> float:
+    def _last_hold(self, run: int, before: float) -> Event | None:
         """When the row was last written so that its first message is refused: by a claim, or by a cancellation."""
         holds = [
             event
@@ -215,7 +221,7 @@ class _Judge:
             and (event.state == JobState.RUNNING or event.old != JobState.RUNNING)
         ]
         # Of the highest fence: an earlier claim's author may have been slow to say so.
-        return max(holds, key=lambda event: (event.fence, event.at)).at if holds else -LOSS_SECONDS
+        return max(holds, key=lambda event: (event.fence, event.at), default=None)
 
     def _check_transitions(self) -> None:
         """Each stored change of state is one of the state machine's."""
@@ -232,7 +238,7 @@ class _Judge:
             ended = earlier.state in TERMINAL and earlier.state != later.state
             if ended and not self._retried_between(earlier.at, later.at):
                 text = f"a client saw {earlier.state}, then {later.state}"
-                self._blame(self._verdict.illegal, text, earlier.at, later.at)
+                self._blame(self._verdict.illegal, text, earlier, later.at)
 
     def _check_cancelled(self) -> None:
         """What was answered as cancelled never becomes completed."""

@@ -233,3 +233,18 @@ def test_one_bad_job_among_many_good_ones_is_found(seed: int) -> None:
     assert verdict.violations[kind], f"seed {seed}: {name}\n{verdict}"
     blamed = [text for texts in verdict.violations.values() for text in texts]
     assert all(f"{guilty}-a" in text or f"{guilty}-b" in text for text in blamed), str(verdict)
+
+
+SLOW_END = [
+    event(5.5, "status", began=2.1, old="running", state="completed", fence=1, delivery="d1", attempt=1),
+    event(15, "status", old="running", state="completed", fence=1, delivery="d2", attempt=1),
+]
+
+
+@pytest.mark.parametrize(("killed", "violations"), [(-6, 1), (3, 0), (12.4, 0), (13, 1), (16, 1)])
+def test_a_write_that_was_noted_late_may_have_been_taken_back_since_it_began(killed: float, violations: int) -> None:
+    """Its author stood still: the answer had come before the table was killed, and was noted after it."""
+    kill = event(killed, "table_killed", job="")
+    verdict = verdict_on(*SLOW_END, kill, without=lambda each: each.kind == "status" and each.state == "completed")
+    assert len(verdict.duplicate_effects) + len(verdict.illegal) == violations, str(verdict)
+    assert len(verdict.excused) == 1 - violations
