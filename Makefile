@@ -24,10 +24,10 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test test-unit test-long chaos lint bench lock clean
+.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(RUNNABLE) ## Install everything that the stack needs and build the page
 
@@ -55,7 +55,11 @@ lint: $(VENV) $(UI_MODULES) ## Check style and types, Python and TypeScript
 	$(call step,ruff check,$(PYTHON) -m ruff check .)
 	$(call step,ruff format,$(PYTHON) -m ruff format --check .)
 	$(call step,mypy,$(PYTHON) -m mypy)
+	$(call step,infra-check,$(PYTHON) -m tools.infra_check)
 	$(call step,tsc,npm run check --prefix static-ui --silent)
+
+infra-check: $(VENV) ## Check the Azure templates against Azure's types, our rules and the code
+	@$(PYTHON) -m tools.infra_check
 
 bench: $(RUNNABLE) ## Measure throughput and latency on a stack of its own
 	@$(PYTHON) -m bench $(ARGS)
