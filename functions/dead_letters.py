@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.http import endpoint, json_body, json_response, query, whole_number
+from functions.http import caller, endpoint, json_body, json_response, query, whole_number
 from shared.composition import services
 from shared.service.replay import list_dead_letters, purge_dead_letters, replay_dead_letters
 from shared.service.view import dead_letter_view
@@ -31,7 +31,7 @@ async def dead_letters_list(req: func.HttpRequest) -> func.HttpResponse:
 async def dead_letters_replay(req: func.HttpRequest) -> func.HttpResponse:
     """POST /dead-letters/replay"""
     query(req, ())
-    return json_response(await replay_dead_letters(services(), json_body(req, MAX_BODY)))
+    return json_response(await replay_dead_letters(services(), json_body(req, MAX_BODY), caller(req)))
 
 
 @blueprint.function_name("dead_letters_purge")
@@ -40,4 +40,4 @@ async def dead_letters_replay(req: func.HttpRequest) -> func.HttpResponse:
 async def dead_letters_purge(req: func.HttpRequest) -> func.HttpResponse:
     """POST /dead-letters/purge"""
     query(req, ())
-    return json_response(await purge_dead_letters(services(), json_body(req, MAX_BODY)))
+    return json_response(await purge_dead_letters(services(), json_body(req, MAX_BODY), caller(req)))

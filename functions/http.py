@@ -32,6 +32,8 @@ PROBLEM = "application/problem+json"
 #: Of a job id that a caller made up, so much is told.
 _LONGEST_ID = 64
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Longest name of a caller that is kept, in characters.
+MAX_CALLER = 200
 #: Query parameters that are the host's, not ours.
 _HOST_PARAMETERS = frozenset({"code", "clientid"})
 #: Called every few seconds by machines: their requests would be most of the telemetry and say nothing.
@@ -130,6 +132,17 @@ def json_body(req: func.HttpRequest, limit: int) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidJsonError(f"The body is not JSON: {exc}.") from exc
+
+
+def optional_json_body(req: func.HttpRequest, limit: int) -> Any:
+    """The decoded body, an empty object where there is none. Raises as `json_body` does."""
+    return json_body(req, limit) if req.get_body().strip() else {}
+
+
+def caller(req: func.HttpRequest) -> str:
+    """Who calls, for the audit trail: the user that App Service authentication has let in, else the key's holder."""
+    name = str(req.headers.get("x-ms-client-principal-name", "")).strip()
+    return name[:MAX_CALLER] if name.isprintable() and name else "function key"
 
 
 def entity_tags(req: func.HttpRequest) -> frozenset[str]:

@@ -9,9 +9,12 @@ import azure.functions as func
 import msgspec
 
 from functions.http import PROBLEM, endpoint, json_response, query
+from shared import __version__
 from shared.composition import registry
 from shared.jobs.model import JobState, Priority
 from shared.jobs.registry import Registry
+from shared.service.pause import JobTypePause, PauseRequest, QueuePause
+from shared.service.purge import PurgeReport, PurgeRequest
 from shared.service.query import Page
 from shared.service.replay import DeadLetterReport, DeadLetterRequest
 from shared.service.submit import MAX_BATCH, SubmitRequest
@@ -19,10 +22,22 @@ from shared.service.view import API_BASE, DeadLetterView, JobView, ResultView
 
 blueprint = func.Blueprint()
 
-VERSION = "0.1.0"
 _REF = "#/components/schemas/{name}"
 
-_TYPES = [SubmitRequest, JobView, ResultView, Page, DeadLetterView, DeadLetterRequest, DeadLetterReport]
+_TYPES = [
+    SubmitRequest,
+    JobView,
+    ResultView,
+    Page,
+    DeadLetterView,
+    DeadLetterRequest,
+    DeadLetterReport,
+    PauseRequest,
+    QueuePause,
+    JobTypePause,
+    PurgeRequest,
+    PurgeReport,
+]
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -79,10 +94,7 @@ async def openapi(req: func.HttpRequest) -> func.HttpResponse:
 @functools.cache
 def document(job_types: Registry) -> dict[str, Any]:
     """The whole OpenAPI document."""
-    _, components = msgspec.json.schema_components(
-        [SubmitRequest, JobView, ResultView, Page, DeadLetterView, DeadLetterRequest, DeadLetterReport],
-        ref_template=_REF,
-    )
+    _, components = msgspec.json.schema_components(_TYPES, ref_template=_REF)
     schemas = {**components, "Problem": _PROBLEM_SCHEMA, "JobType": _JOB_TYPE_SCHEMA, **_payloads(job_types)}
     # What a request looks like on the wire: the payload of the job type that it names.
     schemas["SubmitRequest"]["properties"]["payload"] = {
@@ -90,7 +102,7 @@ def document(job_types: Registry) -> dict[str, Any]:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "DTQ", "version": VERSION, "description": "A distributed task queue on Azure Functions."},
+        "info": {"title": "DTQ", "version": __version__, "description": "A distributed task queue on Azure Functions."},
         "servers": [{"url": "/"}],
         "security": [{"functionKey": []}, {"functionKeyQuery": []}],
         "paths": _paths(),
@@ -244,6 +256,7 @@ def _paths() -> dict[str, Any]:
                 },
             }
         },
+        **_controls(),
         f"{API_BASE}/realtime/negotiate": {
             "post": {
                 "operationId": "negotiateRealtime",
@@ -259,6 +272,56 @@ def _paths() -> dict[str, Any]:
         },
         "/api/healthz": {"get": _probe("healthz", "Whether the process answers")},
         "/api/readyz": {"get": _probe("readyz", "Whether the services that a job needs answer")},
+    }
+
+
+def _controls() -> dict[str, Any]:
+    priority = {
+        "name": "priority",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": list(Priority)},
+    }
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    purge = {
+        "operationId": "purgeQueue",
+        "summary": "Cancel the waiting jobs of a queue",
+        "parameters": [priority],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("PurgeRequest")}}},
+        "responses": {
+            "200": _answer("What waited and what was cancelled", _ref("PurgeReport")),
+            **_problems(400, 401, 404, 413, 415, 422, 503),
+        },
+    }
+    queue, job_type = f"{API_BASE}/queues/{{priority}}", f"{API_BASE}/job-types/{{name}}"
+    return {
+        f"{queue}/pause": {"post": _pause("pauseQueue", "Hold a queue: nothing of it starts", priority, "QueuePause")},
+        f"{queue}/resume": {"post": _resume("resumeQueue", "Let a queue go on", priority, "QueuePause")},
+        f"{queue}/purge": {"post": purge},
+        f"{job_type}/pause": {"post": _pause("pauseJobType", "Hold the jobs of a type", name, "JobTypePause")},
+        f"{job_type}/resume": {"post": _resume("resumeJobType", "Let the jobs of a type go on", name, "JobTypePause")},
+    }
+
+
+def _pause(operation_id: str, summary: str, target: dict[str, Any], answer: str) -> dict[str, Any]:
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "parameters": [target],
+        "requestBody": {"content": {"application/json": {"schema": _ref("PauseRequest")}}},
+        "responses": {
+            "200": _answer("It is held, by this call or since an earlier one", _ref(answer)),
+            **_problems(400, 401, 404, 413, 415, 422, 503),
+        },
+    }
+
+
+def _resume(operation_id: str, summary: str, target: dict[str, Any], answer: str) -> dict[str, Any]:
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "parameters": [target],
+        "responses": {"200": _answer("It is not held", _ref(answer)), **_problems(401, 404, 422, 503)},
     }
 
 
@@ -302,7 +365,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
 _MEANING = {
     400: "The body is empty or not JSON",
     401: "A function key is missing or wrong",
-    404: "No such job",
+    404: "No such job, queue or job type",
     409: "The Idempotency-Key belongs to another request, or the job is not in a state for this",
     410: "The result has expired",
     413: "The body or the payload is too large",

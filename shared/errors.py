@@ -78,6 +78,20 @@ class UnknownJobTypeError(DtqError):
     title = "There is no such job type"
 
 
+class JobTypeNotFoundError(UnknownJobTypeError):
+    """The address names a job type for which no handler is registered."""
+
+    status = 404
+
+
+class QueueNotFoundError(DtqError):
+    """The address names a queue that there is not: queues are named by the priorities."""
+
+    code = "queue_not_found"
+    status = 404
+    title = "There is no such queue"
+
+
 class JobNotFoundError(DtqError):
     """The id is malformed, was never given out, or its job and result have expired."""
 

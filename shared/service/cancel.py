@@ -15,8 +15,10 @@ from shared.service.submit import TENANT
 _TRIES = 10
 
 
-async def cancel_job(services: Services, job_id: str) -> Job:
+async def cancel_job(services: Services, job_id: str, *, only_waiting: bool = False) -> Job:
     """Cancel a job; the answer is `cancelled` when it waited, and still `running` when its owner has to give way.
+
+    With `only_waiting` a running job is not asked to give way.
 
     The owner of a running job settles it: cancelled at its handler's next progress call, or completed when the result
     was there before. Raises JobNotFoundError, AlreadyFinishedError and UnavailableError.
@@ -34,7 +36,7 @@ async def cancel_job(services: Services, job_id: str) -> Job:
                 )
             try:
                 if found.job.state is JobState.RUNNING:
-                    return await _request(services, found)
+                    return found.job if only_waiting else await _request(services, found)
                 if await finish_written(services, found):
                     continue  # it has ended, and the table had lost that
                 return await cancel_waiting(services, found)

@@ -11,6 +11,7 @@ from shared.errors import JobNotFoundError, NotRetryableError, UnavailableError
 from shared.jobs.ids import is_job_id, message_id
 from shared.jobs.model import Job, JobState, VersionedJob
 from shared.jobs.states import change
+from shared.service.audit import audit
 from shared.service.claim import message_for
 from shared.service.ports import (
     ConflictError,
@@ -37,6 +38,11 @@ class DeadLetterRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     reason: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] = 100
     dry_run: bool = False
+
+    def conditions(self) -> dict[str, Any]:
+        """The conditions in few words."""
+        given = {"job_ids": self.job_ids and len(self.job_ids), "job_type": self.job_type, "reason": self.reason}
+        return {name: value for name, value in given.items() if value is not None}
 
     def matches(self, letter: DeadLetter) -> bool:
         """Whether a dead letter meets all the conditions."""
@@ -86,21 +92,22 @@ async def list_dead_letters(services: Services, limit: int) -> list[DeadLetter]:
         raise UnavailableError(f"The dead letters could not be read: {exc}") from exc
 
 
-async def replay_dead_letters(services: Services, body: Any) -> DeadLetterReport:
+async def replay_dead_letters(services: Services, body: Any, by: str) -> DeadLetterReport:
     """Start a new run of each dead letter's job, then remove the letter.
 
     A crash in between leaves the letter, and the next call finds its job in a newer run: it is stale then. Raises
     InvalidRequestError and UnavailableError.
     """
-    return await _act(services, convert(body, DeadLetterRequest), _Replay(services))
+    return await _act(services, convert(body, DeadLetterRequest), _Replay(services), by)
 
 
-async def purge_dead_letters(services: Services, body: Any) -> DeadLetterReport:
+async def purge_dead_letters(services: Services, body: Any, by: str) -> DeadLetterReport:
     """Remove dead letters for good; their jobs stay as they are. Raises InvalidRequestError and UnavailableError."""
-    return await _act(services, convert(body, DeadLetterRequest), _Purge())
+    return await _act(services, convert(body, DeadLetterRequest), _Purge(), by)
 
 
 class _Purge:
+    action = "dead_letters.purge"
     started: frozenset[str] = frozenset()
 
     async def __call__(self, letter: DeadLetter) -> str:
@@ -109,6 +116,8 @@ class _Purge:
 
 
 class _Replay:
+    action = "dead_letters.replay"
+
     def __init__(self, services: Services) -> None:
         self._services = services
         #: Jobs that run again by this call: where one dies again at once, its new letter is for the next call.
@@ -133,7 +142,7 @@ class _Replay:
         return "done"
 
 
-async def _act(services: Services, request: DeadLetterRequest, act: _Replay | _Purge) -> DeadLetterReport:
+async def _act(services: Services, request: DeadLetterRequest, act: _Replay | _Purge, by: str) -> DeadLetterReport:
     if request.dry_run:
         return await _would_touch(services, request)
     counts = {"done": 0, "stale": 0, "skipped": 0}
@@ -149,10 +158,14 @@ async def _act(services: Services, request: DeadLetterRequest, act: _Replay | _P
     def wanted(letter: DeadLetter) -> bool:
         return request.matches(letter) and letter.job_id not in act.started
 
+    more = True
     try:
         more = await services.dead_letters.take(wanted, handle, request.limit)
     except TransientError as exc:
         raise UnavailableError(f"Stopped after {counts['done']} dead letters; call again to go on: {exc}") from exc
+    finally:
+        details = {**request.conditions(), **counts, "more": more}
+        await audit(services, by=by, action=act.action, target="dead", details=details)
     return DeadLetterReport(dry_run=False, matched=sum(counts.values()), more=more, job_ids=touched, **counts)
 
 
