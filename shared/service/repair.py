@@ -16,6 +16,7 @@ from shared.jobs.messages import NEWER_MESSAGE_WAIT, NewerMessageError, Undecoda
 from shared.jobs.model import Job, JobError, JobMessage, JobState, Priority, VersionedJob
 from shared.jobs.states import TERMINAL, WAITING, change, with_attempt
 from shared.service.claim import (
+    MAX_LOST,
     claimed,
     finish_written,
     is_held,
@@ -34,7 +35,9 @@ logger = logging.getLogger(__name__)
 #: How long a waiting job may be overdue, or a lease over, before somebody looks after it: the broker, the owner and
 #: a rival that comes back after the lease all get their chance first.
 GRACE = timedelta(seconds=30)
-#: How long after a failed burial the message comes back, about.
+#: The broker's reason for a message that was delivered too often.
+EXHAUSTED = "MaxDeliveryCountExceeded"
+#: How long after a failed burial, or a message's return into its queue, it comes back, about.
 BURY_AGAIN = timedelta(seconds=20)
 
 
@@ -117,7 +120,8 @@ async def _hand_on(services: Services, found: VersionedJob, now: datetime) -> in
 async def bury(services: Services, body: bytes, message_id: str, reason: str, description: str) -> None:
     """Settle a message that the broker gave up: its job is failed, and the message goes to the dead letters.
 
-    `reason` and `description` are the broker's. A job that has ended since, or that somebody runs, is left alone.
+    `reason` and `description` are the broker's. A job that has ended since, or that somebody runs, is left alone; one
+    over which fewer than MAX_LOST owners died is put in line again.
     Raises TransientError only when not even the broker answers.
     """
     try:
@@ -164,10 +168,32 @@ async def _bury(services: Services, message: JobMessage, reason: str, descriptio
         return
     try:
         # An older run's result says nothing of this one; its row is here only where the table has lost the newer.
-        if row.run < message.job.run or not await finish_written(services, found):
-            await _fail_crashed(services, message, found, reason, description)
+        if row.run == message.job.run and await finish_written(services, found):
+            return
+        if reason == EXHAUSTED and _deaths(row, message) < MAX_LOST:
+            await _hand_back(services, message, found)
+            return
+        await _fail_crashed(services, message, found, reason, description)
     except PreconditionFailedError as exc:
         raise TransientError(f"job {row.job_id} changed while it was buried") from exc
+
+
+def _deaths(row: Job, message: JobMessage) -> int:
+    """How many owners of the message's run are known to have died over it."""
+    known = row.attempts if row.run == message.job.run else message.job.attempts
+    lost = sum(each.outcome == "lost" and each.run == message.job.run for each in known)
+    return lost + (row.state is JobState.RUNNING and row.run == message.job.run)
+
+
+async def _hand_back(services: Services, message: JobMessage, found: VersionedJob) -> None:
+    """Put the job in line again: most deliveries of its message ended before anybody claimed it, with an instance that
+    died of something else while the message waited there for its turn."""
+    again = message
+    if found.job.run == message.job.run:
+        again = message_for(found.job, message.attempt, found.etag if found.job.state in WAITING else "")
+    logger.warning("job %s: its message was given up, but not for what the job did; sent again", found.job.job_id)
+    due = services.clock() + BURY_AGAIN * (0.5 + services.rng.random())
+    await send_copy(services, again, max(found.job.run_at, due))
 
 
 async def _fail_crashed(

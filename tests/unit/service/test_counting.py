@@ -16,7 +16,7 @@ from shared.service.repair import repair
 from shared.service.replay import retry_job
 from shared.service.submit import submit, submit_batch
 from tests.fakes import Crash
-from tests.unit.service.world import TRACE, Work, World
+from tests.unit.service.world import LEASE_SECONDS, TRACE, Work, World
 
 
 async def counted(world: World) -> dict[str, int]:
@@ -29,7 +29,7 @@ async def counted(world: World) -> dict[str, int]:
     return {event: count for event, count in sums.items() if count}
 
 
-async def raising(error: Exception, payload: Work, job: JobContext) -> Any:
+async def raising(error: BaseException, payload: Work, job: JobContext) -> Any:
     raise error
 
 
@@ -129,11 +129,11 @@ async def test_an_end_whose_answer_was_lost_counts(world: World) -> None:
 
 
 async def test_a_job_that_the_broker_gave_up_is_dead_and_was_not_processed(world: World) -> None:
+    world.handler = lambda payload, job: raising(Crash(), payload, job)
     await world.submit()
-    world.faults.plant("status.update", Crash(), times=50)
     for _ in range(5):
         await world.deliver()
-    world.faults.clear()
+        world.clock.advance(LEASE_SECONDS + 1)
     await world.bury_poison()
     assert await counted(world) == {"submitted": 1, "failed": 1, "dead": 1}
 

@@ -256,11 +256,49 @@ async def test_a_job_that_was_put_back_in_good_order_is_not_failed_for_earlier_c
     assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.COMPLETED, [1, 1])
 
 
+async def test_a_job_that_was_never_started_does_not_pay_for_its_neighbours_crashes(world: World) -> None:
+    """Its message was delivered five times, to instances that died before its turn came."""
+    accepted = await world.submit(payload={"note": 1})
+    await buried(world, world.queue.waiting.pop())
+    assert (world.row(accepted).state, world.queue.dead) == (S.QUEUED, [])
+    (again,) = world.queue.waiting
+    assert again.due > world.clock.now, "a crash loop that nobody claims must not spin"
+    await world.drain()
+    assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.COMPLETED, [1])
+
+
+async def test_a_job_whose_first_owner_died_is_taken_over_though_the_broker_gave_up(world: World) -> None:
+    async def work(_: Work, __: JobContext) -> Any:
+        world.handler = normal
+        raise Crash
+
+    normal, world.handler = world.handler, work
+    accepted = await world.submit()
+    await world.deliver()
+    world.clock.advance(LEASE_SECONDS + 1)
+    message = world.queue.waiting.pop()
+    await buried(world, message)
+    await world.drain()
+    assert world.row(accepted).state is S.COMPLETED
+    assert world.outcomes(accepted) == [(1, "lost"), (1, "completed")]
+
+
+async def test_a_message_given_up_at_the_table_that_forgot_its_run_is_sent_again(world: World) -> None:
+    accepted = await world.submit()
+    await world.drain()
+    await world.touch(accepted, state=S.FAILED)
+    again = JobMessage(job=msgspec.structs.replace(accepted, run=2), attempt=1)
+    await bury(world.services, msgspec.json.encode(again), "m", "MaxDeliveryCountExceeded", "")
+    await world.drain()
+    row = world.row(accepted)
+    assert (row.run, row.state) == (2, S.COMPLETED)
+
+
 async def test_a_job_whose_row_was_lost_is_failed_from_its_message(world: World) -> None:
     accepted = await world.submit(payload={"note": 1})
     message = world.queue.waiting.pop()
     world.status.lose_writes(1)
-    await buried(world, message)
+    await bury(world.services, message.body, message.message_id, "crash_loop", "")
     assert (world.row(accepted).state, world.row(accepted).payload) == (S.FAILED, {"note": 1})
     assert world.dead_letters() == [("delivery_exhausted", accepted.job_id, S.FAILED)]
 
@@ -270,7 +308,7 @@ async def test_the_verdict_on_a_new_run_counts_though_the_table_forgot_that_run(
     await world.drain()
     await world.touch(accepted, state=S.FAILED)
     again = JobMessage(job=msgspec.structs.replace(accepted, run=2), attempt=1)
-    await bury(world.services, msgspec.json.encode(again), "m", "MaxDeliveryCountExceeded", "")
+    await bury(world.services, msgspec.json.encode(again), "m", "crash_loop", "")
     row = world.row(accepted)
     assert (row.run, row.state) == (2, S.FAILED)
     assert row.fence > 1
@@ -279,7 +317,7 @@ async def test_the_verdict_on_a_new_run_counts_though_the_table_forgot_that_run(
 async def test_an_owner_that_wakes_up_after_the_burial_is_refused(world: World) -> None:
     async def work(_: Work, __: JobContext) -> Any:
         world.clock.advance(LEASE_SECONDS + 1)
-        await buried(world, message)
+        await bury(world.services, message.body, message.message_id, "crash_loop", "")
         return "too late"
 
     world.handler = work
