@@ -7,6 +7,7 @@ import logging
 import azure.functions as func
 
 from shared.composition import services, telemetry
+from shared.service.heartbeat import clean_up
 from shared.service.pause import enforce_pauses
 from shared.service.ports import TransientError
 from shared.service.repair import Repaired, repair
@@ -20,10 +21,11 @@ blueprint = func.Blueprint()
 @blueprint.function_name("janitor")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False, use_monitor=False)
 async def janitor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding needs the parameter
-    """Once a minute: lost messages, dead owners, rows past their time, and queues held just where they are paused."""
+    """Once a minute: lost messages, dead owners, rows past their time, gone workers, pauses of queues."""
     with request(telemetry(), "janitor", "") as span:
         try:
             repaired = await repair(services())
+            await clean_up(services())
             await enforce_pauses(services())
         except TransientError as exc:
             span.end("unavailable", success=False)

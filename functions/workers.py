@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from shared.composition import services
+from shared.composition import heartbeat, services
 from shared.jobs.model import Priority
 from shared.service.repair import bury
 from shared.service.run import run_message
@@ -43,7 +43,8 @@ async def run_low(message: func.ServiceBusMessage) -> None:
 
 
 async def _run(message: func.ServiceBusMessage, queue: Priority) -> None:
-    await run_message(services(), queue, message.get_body(), message.message_id, message.delivery_count or 1)
+    async with heartbeat().serving(f"run_{queue}"):
+        await run_message(services(), queue, message.get_body(), message.message_id, message.delivery_count or 1)
 
 
 @blueprint.function_name("bury_poison")
@@ -51,10 +52,11 @@ async def _run(message: func.ServiceBusMessage, queue: Priority) -> None:
 async def bury_poison(message: func.ServiceBusMessage) -> None:
     """Fail the job of a message that the broker delivered too often or kept too long."""
     properties = message.application_properties or {}
-    await bury(
-        services(),
-        message.get_body(),
-        message.message_id,
-        str(properties.get("DeadLetterReason", "unknown")),
-        str(properties.get("DeadLetterErrorDescription", "")),
-    )
+    async with heartbeat().serving("bury_poison"):
+        await bury(
+            services(),
+            message.get_body(),
+            message.message_id,
+            str(properties.get("DeadLetterReason", "unknown")),
+            str(properties.get("DeadLetterErrorDescription", "")),
+        )

@@ -15,6 +15,7 @@ from shared.handlers import load_job_types
 from shared.jobs.registry import Registry
 from shared.service.flow import FlowControl
 from shared.service.flow_state import FlowState
+from shared.service.heartbeat import Heartbeat
 from shared.service.metrics import Recorder
 from shared.service.ports import Services
 from shared.service.readiness import Readiness
@@ -92,6 +93,12 @@ def telemetry() -> Telemetry:
 @functools.cache
 def readiness() -> Readiness:
     """The probe of this process."""
+@functools.cache
+def heartbeat() -> Heartbeat:
+    """The sign of life of this process."""
+    return Heartbeat(services())
+
+
     return Readiness(services())
 
 
