@@ -18,6 +18,7 @@ from shared.service.flow_state import FlowState
 from shared.service.heartbeat import Heartbeat
 from shared.service.metrics import Recorder
 from shared.service.ports import Services
+from shared.service.quota import TenantQuota
 from shared.service.readiness import Readiness
 from shared.service.tracing import NoTelemetry, Telemetry
 
@@ -50,12 +51,13 @@ def services() -> Services:
     configured = settings()
     bus = ServiceBusConnection(configured.service_bus)
     tables = TableConnection(configured.tables)
+    status = TableStatusStore(tables, utc_now)
     records = TableRecords(tables)
     rng = random.SystemRandom()
     return Services(
         settings=configured,
         registry=registry(),
-        status=TableStatusStore(tables, utc_now),
+        status=status,
         records=records,
         results=CosmosResultStore(configured.cosmos, configured.cosmos_database, configured.result_ttl_days),
         queue=ServiceBusJobQueue(bus),
@@ -67,6 +69,7 @@ def services() -> Services:
         instance_id=instance_id(),
         flow=FlowControl(FlowState(records, utc_now), configured, utc_now, rng),
         metrics=Recorder(records, utc_now, instance_id()),
+        quota=TenantQuota(status, configured.tenant_max_open, utc_now),
         telemetry=telemetry(),
     )
 

@@ -140,6 +140,14 @@ class IdempotencyConflictError(DtqError):
     title = "The Idempotency-Key belongs to another request"
 
 
+class QuotaExceededError(DtqError):
+    """The tenant has as many open jobs as it may have; the same call may succeed after `retry_after` seconds."""
+
+    code = "quota_exceeded"
+    status = 429
+    title = "There are too many open jobs"
+
+
 class UnavailableError(DtqError):
     """A service that the call needs does not answer; the same call may succeed after `retry_after` seconds."""
 

@@ -194,6 +194,13 @@ class FakeStatusStore:
 
         return await self._faults.around("status.unfinished", unfinished)
 
+    async def count_unfinished(self, tenant: str, limit: int) -> int:
+        def count() -> int:
+            mine = (job_of(row) for (owner, _), (row, _) in self._rows.items() if owner == tenant)
+            return min(limit, sum(job.state not in TERMINAL for job in mine))
+
+        return await self._faults.around("status.count_unfinished", count)
+
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         def expire() -> int:
             gone = [

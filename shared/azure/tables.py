@@ -22,6 +22,7 @@ from shared.service.ports import ConflictError, IdempotencyKey, JobFilter, Preco
 JOBS, HOURS, KEYS = "jobs", "jobhours", "idempotencykeys"
 #: An entity group transaction takes at most so many operations.
 TRANSACTION_LIMIT = 100
+_UNFINISHED = "(" + " or ".join(f"state eq '{state}'" for state in JobState if state not in TERMINAL) + ")"
 #: How long a process relies on an hour's being in the index.
 HOUR_REMEMBERED = timedelta(seconds=10)
 
@@ -120,9 +121,16 @@ class TableStatusStore:
 
     async def unfinished(self, tenant: str, hour: str) -> list[VersionedJob]:
         """See StatusStore."""
-        alive = " or ".join(f"state eq '{state}'" for state in JobState if state not in TERMINAL)
-        rows = await self._of_hour(tenant, hour, f"({alive})", {})
+        rows = await self._of_hour(tenant, hour, _UNFINISHED, {})
         return [VersionedJob(job_of(row), row.metadata["etag"]) for row in rows]
+
+    async def count_unfinished(self, tenant: str, limit: int) -> int:
+        """See StatusStore. Keys alone are read, hour by hour."""
+        count = 0
+        for hour in await self.hours(tenant):
+            if count < limit:
+                count += len(await self._of_hour(tenant, hour, _UNFINISHED, {}, ["RowKey"], limit - count))
+        return min(count, limit)
 
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         """See StatusStore."""

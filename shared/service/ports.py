@@ -18,6 +18,7 @@ from shared.service.tracing import NoTelemetry, Telemetry
 if TYPE_CHECKING:
     from shared.service.flow import FlowControl  # which knows the ports
     from shared.service.metrics import Recorder
+    from shared.service.quota import TenantQuota
 
 
 class ConflictError(Exception):
@@ -73,6 +74,9 @@ class StatusStore(Protocol):
 
     async def unfinished(self, tenant: str, hour: str) -> list[VersionedJob]:
         """All jobs of one hour that have not ended."""
+
+    async def count_unfinished(self, tenant: str, limit: int) -> int:
+        """How many jobs of the tenant have not ended; not counted beyond `limit`."""
 
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         """Remove rows of one hour that ended before the given time, and the hour itself once it is over and empty.
@@ -275,4 +279,5 @@ class Services:
     instance_id: str
     flow: FlowControl
     metrics: Recorder
+    quota: TenantQuota
     telemetry: Telemetry = field(default_factory=NoTelemetry)

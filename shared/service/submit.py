@@ -64,8 +64,8 @@ class Submitted(msgspec.Struct, frozen=True):
 async def submit(services: Services, body: Any, trace: Trace, key: str | None = None) -> Submitted:
     """Accept one job, the decoded body of `POST /jobs`.
 
-    Raises InvalidRequestError, UnknownJobTypeError, PayloadTooLargeError, IdempotencyConflictError, and
-    UnavailableError when the job could not be stored or sent; nothing is left behind then.
+    Raises InvalidRequestError, UnknownJobTypeError, PayloadTooLargeError, IdempotencyConflictError,
+    QuotaExceededError, and UnavailableError when the job could not be stored or sent; nothing is left behind then.
     """
     job = _new_job(services, body, trace)
     if key is None:
@@ -218,6 +218,13 @@ async def _stored_already(services: Services, job_id: str) -> Job | None:
 
 
 async def _store(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
+    """Store and send as many jobs as the tenant's quota has room for; each job's outcome in order."""
+    allowed = await services.quota.reserve(TENANT, len(jobs))
+    stored = await _insert_and_send(services, jobs[:allowed])
+    return [*stored, *(services.quota.exceeded(TENANT) for _ in jobs[allowed:])]
+
+
+async def _insert_and_send(services: Services, jobs: list[Job]) -> list[Job | DtqError]:
     """Insert the rows, then send the messages; each job's outcome in order."""
     if len(jobs) == 1:
         etags: Sequence[str | Exception] = [await _insert(services, jobs[0])]

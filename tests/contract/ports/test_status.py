@@ -198,6 +198,17 @@ async def test_unfinished_jobs_come_whole_enough_to_be_sent_again(status: Status
         assert (each.job, each.etag) == (jobs[each.job.state], etags[each.job.state])
 
 
+async def test_unfinished_jobs_are_counted_over_all_hours_up_to_the_limit(status: StatusStore, tenant: str) -> None:
+    assert await status.count_unfinished(tenant, 5) == 0
+    for hours in (0, 2):
+        for state in JobState:
+            await status.insert(job_at(tenant, START - timedelta(hours=hours), state=state))
+    assert await status.count_unfinished(tenant, 100) == 8
+    assert await status.count_unfinished(tenant, 8) == 8
+    assert await status.count_unfinished(tenant, 7) == 7
+    assert await status.count_unfinished(tenant, 1) == 1
+
+
 async def test_expiry_removes_what_ended_before_and_an_hour_that_is_over_and_empty(
     status: StatusStore, tenant: str
 ) -> None:

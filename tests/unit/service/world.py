@@ -17,6 +17,7 @@ from shared.service.flow import FlowControl
 from shared.service.flow_state import FlowState
 from shared.service.metrics import Recorder
 from shared.service.ports import Services, TransientError
+from shared.service.quota import TenantQuota
 from shared.service.repair import bury
 from shared.service.run import run_message
 from shared.service.submit import Trace, submit
@@ -100,6 +101,7 @@ class World:
             rng=rng or self._rng,
             instance_id=name,
             metrics=Recorder(self.records, self.clock, name),
+            quota=TenantQuota(self.status, self.settings.tenant_max_open, self.clock),
             flow=FlowControl(FlowState(self.records, self.clock), self.settings, self.clock, rng or self._rng),
         )
 
