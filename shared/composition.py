@@ -94,14 +94,14 @@ def telemetry() -> Telemetry:
 
 
 @functools.cache
-def readiness() -> Readiness:
-    """The probe of this process."""
-@functools.cache
 def heartbeat() -> Heartbeat:
     """The sign of life of this process."""
     return Heartbeat(services())
 
 
+@functools.cache
+def readiness() -> Readiness:
+    """The probe of this process."""
     return Readiness(services())
 
 
