@@ -11,6 +11,7 @@ MACHINE := .cache/machine
 VENV := .venv/.installed
 AZURITE := local/azurite/node_modules/.installed
 UI_MODULES := static-ui/node_modules/.installed
+KUSTO := tools/monitoring_check/node_modules/.installed
 SIGNALR_CLIENT := tests/contract/signalr/node_modules/.installed
 PAGE := static-ui/dist/index.html
 PAGE_SOURCES := $(shell find static-ui -type f \
@@ -24,7 +25,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench lock clean
+.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench workbook lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +38,7 @@ run: $(RUNNABLE) ## Start the whole stack in the foreground at http://127.0.0.1:
 demo: $(RUNNABLE) ## Run one job of every type on a stack of its own, show their progress and results
 	@$(PYTHON) -m local.demo $(ARGS)
 
-test: $(RUNNABLE) $(SIGNALR_CLIENT) ## Run every test, the page in headless Chromium included
+test: $(RUNNABLE) $(SIGNALR_CLIENT) $(KUSTO) ## Run every test, the page in headless Chromium included
 	$(call step,Testing the page's own code,npm test --prefix static-ui --silent)
 	$(call step,Weighing the page,npm run size --prefix static-ui --silent)
 	@chromium=$$(tools/find_chromium.sh) && CHROMIUM="$$chromium" $(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
@@ -61,18 +62,21 @@ lint: $(VENV) $(UI_MODULES) ## Check style and types, Python and TypeScript
 infra-check: $(VENV) ## Check the Azure templates against Azure's types, our rules and the code
 	@$(PYTHON) -m tools.infra_check
 
+workbook: $(VENV) ## Write the Azure workbook anew after an edit of a query in infra/monitoring
+	@$(PYTHON) -m tools.monitoring_check
+
 bench: $(RUNNABLE) ## Measure throughput and latency on a stack of its own
 	@$(PYTHON) -m bench $(ARGS)
 
 lock: $(VENV) ## Renew the lock files after an edit of a requirements*.in or package.json
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in -o requirements.txt
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
-	for folder in local/azurite static-ui tests/contract/signalr; do \
+	for folder in local/azurite static-ui tests/contract/signalr tools/monitoring_check; do \
 		npm install --package-lock-only --no-audit --no-fund --loglevel=error --prefix $$folder || exit 1; done
 
 clean: ## Remove what was installed and built; the stack's data in .local stays
 	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results static-ui/dist static-ui/.test
-	rm -rf local/azurite/node_modules static-ui/node_modules tests/contract/signalr/node_modules
+	rm -rf local/azurite/node_modules static-ui/node_modules tests/contract/signalr/node_modules tools/monitoring_check/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The Python to use, found by a check of the whole machine that comes before any installation.
@@ -90,6 +94,10 @@ $(AZURITE): local/azurite/package-lock.json | $(MACHINE)
 
 $(UI_MODULES): static-ui/package-lock.json | $(MACHINE)
 	$(call step,Installing the page's packages,$(NPM_CI) --prefix static-ui)
+	@touch $@
+
+$(KUSTO): tools/monitoring_check/package-lock.json | $(MACHINE)
+	$(call step,Installing the Kusto parser,$(NPM_CI) --prefix tools/monitoring_check)
 	@touch $@
 
 $(SIGNALR_CLIENT): tests/contract/signalr/package-lock.json | $(MACHINE)

@@ -29,6 +29,10 @@ WAIT_SECONDS = "dtq_wait_seconds"
 SUBMITTED = "dtq_submitted"
 #: How long the oldest active message of a queue has waited; priority.
 OLDEST_SECONDS = "dtq_oldest_seconds"
+#: Messages in a queue; queue (without `jobs-`), messages (active or scheduled).
+QUEUE_MESSAGES = "dtq_queue_messages"
+#: 1 while the circuit breaker of a job type is open or half open, else 0; job_type.
+BREAKER_OPEN = "dtq_breaker_open"
 #: 1 for each round that the janitor ended well.
 HEARTBEAT = "dtq_heartbeat"
 

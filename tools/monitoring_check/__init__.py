@@ -1,0 +1,1 @@
+"""Checks and writes what watches the queue in Azure: queries, workbook, alerts, runbooks."""
