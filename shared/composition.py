@@ -14,7 +14,6 @@ from shared.config import Settings, load_settings
 from shared.handlers import load_job_types
 from shared.jobs.registry import Registry
 from shared.service.flow import FlowControl
-from shared.service.flow_state import FlowState
 from shared.service.heartbeat import Heartbeat
 from shared.service.metrics import Recorder
 from shared.service.ports import Services
@@ -67,7 +66,7 @@ def services() -> Services:
         clock=utc_now,
         rng=rng,
         instance_id=instance_id(),
-        flow=FlowControl(FlowState(records, utc_now), configured, utc_now, rng),
+        flow=FlowControl(configured, records, utc_now, rng, instance_id()),
         metrics=Recorder(records, utc_now, instance_id()),
         quota=TenantQuota(status, configured.tenant_max_open, utc_now),
         telemetry=telemetry(),

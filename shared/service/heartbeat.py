@@ -77,8 +77,9 @@ class Heartbeat:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Write the record once. Raises TransientError."""
+        """Write the record once, and renew the leases of limits. Raises TransientError."""
         services = self._services
+        await services.flow.limiter.renew()
         jobs = list(services.metrics.running.values())[:MAX_RUNNING]
         view = WorkerView(
             instance_id=services.instance_id,

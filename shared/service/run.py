@@ -45,6 +45,7 @@ from shared.service.claim import (
     send_next,
     write_result,
 )
+from shared.service.flow import Admission
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.put_off import put_off
 from shared.service.running import RunningJob
@@ -98,18 +99,18 @@ async def run_message(
 
 
 async def _admit_and_run(services: Services, message: JobMessage, *, redelivered: bool) -> None:
-    ticket = await services.flow.admit(message.job)
-    if isinstance(ticket, Refusal):
-        await put_off(services, message, ticket, redelivered=redelivered)
+    admission = await services.flow.admit(message)
+    if isinstance(admission, Refusal):
+        await put_off(services, message, admission, redelivered=redelivered)
         return
     try:
         with _span(services, message) as span:
             held = await claim(services, message, redelivered=redelivered)
             if held is not None:
                 with services.metrics.run(held.job):
-                    await _run(services, held, span)
+                    await _run(services, held, admission, span)
     finally:
-        services.flow.release(ticket)
+        await services.flow.release(admission)
 
 
 @contextmanager
@@ -129,7 +130,7 @@ def _span(services: Services, message: JobMessage) -> Iterator[Span]:
         yield span
 
 
-async def _run(services: Services, held: VersionedJob, span: Span) -> None:
+async def _run(services: Services, held: VersionedJob, admission: Admission, span: Span) -> None:
     job = held.job
     services.notifier.publish(job)
     running = RunningJob(services, held)
@@ -146,6 +147,7 @@ async def _run(services: Services, held: VersionedJob, span: Span) -> None:
         await running.release()
     if running.job.cancel_requested and not isinstance(outcome, Completed | Lost):
         outcome = Cancelled()
+    outcome = await services.flow.report(admission, outcome)
     settled = await _settle(services, running, outcome)
     span.end(settled, success=settled in _WELL)
     if isinstance(outcome, Failed):

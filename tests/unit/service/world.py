@@ -14,7 +14,6 @@ from shared.jobs import JobContext, Payload, RetryPolicy
 from shared.jobs.model import Job, JobMessage, JobState, Priority, VersionedJob
 from shared.jobs.registry import JobType, Registry
 from shared.service.flow import FlowControl
-from shared.service.flow_state import FlowState
 from shared.service.metrics import Recorder
 from shared.service.ports import Services, TransientError
 from shared.service.quota import TenantQuota
@@ -102,7 +101,7 @@ class World:
             instance_id=name,
             metrics=Recorder(self.records, self.clock, name),
             quota=TenantQuota(self.status, self.settings.tenant_max_open, self.clock),
-            flow=FlowControl(FlowState(self.records, self.clock), self.settings, self.clock, rng or self._rng),
+            flow=FlowControl(self.settings, self.records, self.clock, rng or self._rng, name),
         )
 
     async def submit(self, job_type: str = "work", **fields: Any) -> Job:
