@@ -6,12 +6,13 @@ import logging
 
 import azure.functions as func
 
-from shared.composition import services, telemetry
+from shared.composition import services, settings, telemetry
+from shared.service.gauges import measure_gauges
 from shared.service.heartbeat import clean_up
 from shared.service.pause import enforce_pauses
 from shared.service.ports import TransientError
 from shared.service.repair import Repaired, repair
-from shared.service.tracing import HEARTBEAT, request
+from shared.service.tracing import request
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,14 @@ async def janitor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the bindi
             span.end("unavailable", success=False)
             logger.warning("the janitor stopped half-way and begins anew in a minute: %s", exc)
             return
-    telemetry().measure(HEARTBEAT, 1)
+    if settings().telemetry is not None:
+        await _measure()
     if repaired != Repaired():
         logger.info("the janitor %s", repaired)
+
+
+async def _measure() -> None:
+    try:
+        await measure_gauges(services())
+    except TransientError as exc:
+        logger.warning("queues and breakers were not measured: %s", exc)
