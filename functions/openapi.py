@@ -13,6 +13,7 @@ from shared import __version__
 from shared.composition import registry
 from shared.jobs.model import JobState, Priority
 from shared.jobs.registry import Registry
+from shared.service.job_types import JobTypeView
 from shared.service.pause import JobTypePause, PauseRequest, QueuePause
 from shared.service.purge import PurgeReport, PurgeRequest
 from shared.service.query import Page
@@ -32,6 +33,7 @@ _TYPES = [
     DeadLetterView,
     DeadLetterRequest,
     DeadLetterReport,
+    JobTypeView,
     PauseRequest,
     QueuePause,
     JobTypePause,
@@ -61,26 +63,6 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
-_JOB_TYPE_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["name", "description", "payload_schema", "example", "defaults"],
-    "properties": {
-        "name": {"type": "string"},
-        "description": {"type": "string"},
-        "payload_schema": {"type": "object", "description": "JSON Schema 2020-12."},
-        "example": {"type": "object"},
-        "defaults": {
-            "type": "object",
-            "required": ["priority", "max_retries", "timeout_seconds"],
-            "properties": {
-                "priority": {"$ref": _REF.format(name="Priority")},
-                "max_retries": {"type": "integer"},
-                "timeout_seconds": {"type": "number"},
-            },
-        },
-    },
-}
-
 
 @blueprint.function_name("openapi")
 @blueprint.route("openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -95,7 +77,7 @@ async def openapi(req: func.HttpRequest) -> func.HttpResponse:
 def document(job_types: Registry) -> dict[str, Any]:
     """The whole OpenAPI document."""
     _, components = msgspec.json.schema_components(_TYPES, ref_template=_REF)
-    schemas = {**components, "Problem": _PROBLEM_SCHEMA, "JobType": _JOB_TYPE_SCHEMA, **_payloads(job_types)}
+    schemas = {**components, "Problem": _PROBLEM_SCHEMA, **_payloads(job_types)}
     # What a request looks like on the wire: the payload of the job type that it names.
     schemas["SubmitRequest"]["properties"]["payload"] = {
         "anyOf": [{"$ref": _REF.format(name=f"payload.{job_type.name}")} for job_type in job_types]
@@ -167,7 +149,7 @@ def _paths() -> dict[str, Any]:
                 "responses": {
                     "202": _answer("Accepted: the job will run", _ref("JobView")),
                     "200": _answer("The job that this Idempotency-Key made before", _ref("JobView")),
-                    **_problems(400, 401, 409, 413, 415, 422, 503),
+                    **_problems(400, 401, 409, 413, 415, 422, 429, 503),
                 },
             },
             "get": {
@@ -251,7 +233,7 @@ def _paths() -> dict[str, Any]:
                 "operationId": "listJobTypes",
                 "summary": "List what can be submitted",
                 "responses": {
-                    "200": _answer("The job types", _list_of("job_types", _ref("JobType"))),
+                    "200": _answer("The job types", _list_of("job_types", _ref("JobTypeView"))),
                     **_problems(401),
                 },
             }
@@ -371,6 +353,7 @@ _MEANING = {
     413: "The body or the payload is too large",
     415: "The body is not declared as JSON",
     422: "A field or parameter is wrong, or the job type is unknown",
+    429: "The tenant has too many open jobs; Retry-After says when to try again",
     503: "A service does not answer; try again after Retry-After",
 }
 

@@ -147,6 +147,9 @@ def test_the_catalogue_tells_what_can_be_submitted(api: Api) -> None:
     for each in types.values():
         assert each["description"]
         assert set(each["defaults"]) == {"priority", "max_retries", "timeout_seconds"}
+        assert each["limits"] == {"rate_per_second": None, "max_concurrent": None}
+        assert each["paused"] is None
+        assert each["breaker"] == {"state": "closed", "since": None, "until": None, "reason": ""}
         jsonschema.Draft202012Validator(each["payload_schema"]).validate(each["example"])
 
 
