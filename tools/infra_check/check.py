@@ -53,4 +53,4 @@ def _deployment(deployment: Deployment, root: Path) -> set[Finding]:
 
 
 def _resources(deployment: Deployment) -> list[Deployed]:
-    return [resource for each in deployment.everything() for resource in each.resources()]
+    return [resource for each in deployment.everything() for resource in each.resources]

@@ -8,6 +8,7 @@ that undefined names, unknown outputs, properties that a resource does not have 
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,8 +107,12 @@ class Deployment:
         self._values: dict[str, Any] = {}
         self._modules: dict[str, Deployment | None] = {}
 
-    def resources(self) -> Iterator[Deployed]:
+    @functools.cached_property
+    def resources(self) -> list[Deployed]:
         """All that it deploys itself, those of a loop one by one."""
+        return list(self._deployed())
+
+    def _deployed(self) -> Iterator[Deployed]:
         for declaration in self.template.of_kind("resource"):
             for local in self._rounds(declaration):
                 if declaration.value is not None:

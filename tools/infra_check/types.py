@@ -21,7 +21,7 @@ def check_types(deployment: Deployment) -> Iterator[Finding]:
     """Findings of one template."""
     for declaration in deployment.template.of_kind("resource"):
         yield from _unknown_type(deployment, declaration)
-    for resource in deployment.resources():
+    for resource in deployment.resources:
         schema = schema_of(resource.declaration.type)
         if schema is not None:
             check = _Check(resource, schema)
