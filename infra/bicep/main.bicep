@@ -28,7 +28,7 @@ param pythonVersion string = '3.13'
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('Most instances that each function group (HTTP, each queue, the timers) may scale out to.')
+@description('Most instances that the app may scale out to.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 100

@@ -1,6 +1,6 @@
-// The function app on Flex Consumption. HTTP functions scale as one group, every queue's function on its own; each group
-// may grow to maximumInstanceCount. Flex has no limit for a single function: what one queue may do at once is bounded in
-// host.json and by the app's own settings.
+// The function app on Flex Consumption. HTTP functions scale as one group, every queue's function on its own. The plan has
+// one maximum, for the app, and none for a single function: what one queue or job type may do at once is bounded in
+// host.json and by the app's own settings (DTQ_SLOTS, DTQ_JOB_TYPE_LIMITS).
 
 @description('Azure region.')
 param location string
@@ -18,7 +18,7 @@ param identityClientId string
 param pythonVersion string
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
-@description('Most instances of each function group.')
+@description('Most instances of the app.')
 param maximumInstanceCount int
 @description('Warm instances of run_critical.')
 param criticalAlwaysReady int
