@@ -23,6 +23,7 @@ from shared.service.ports import (
     DeadLetter,
     IdempotencyKey,
     JobFilter,
+    OpenJob,
     Outgoing,
     PreconditionFailedError,
     QueueCounts,
@@ -200,6 +201,15 @@ class FakeStatusStore:
             return min(limit, sum(job.state not in TERMINAL for job in mine))
 
         return await self._faults.around("status.count_unfinished", count)
+
+    async def open_jobs(self, tenant: str, limit: int) -> list[OpenJob]:
+        def jobs() -> list[OpenJob]:
+            mine = [job_of(row) for (owner, _), (row, _) in self._rows.items() if owner == tenant]
+            unfinished = [job for job in mine if job.state not in TERMINAL]
+            unfinished.sort(key=lambda job: hour_of(job.job_id), reverse=True)
+            return [OpenJob(job.state, job.job_type, job.priority) for job in unfinished[:limit]]
+
+        return await self._faults.around("status.open_jobs", jobs)
 
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         def expire() -> int:

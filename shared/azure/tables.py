@@ -15,9 +15,16 @@ from azure.data.tables import TableTransactionError, UpdateMode
 from shared.azure.job_entity import changes, job_of, listed_columns, row_of
 from shared.azure.table_service import TableConnection
 from shared.jobs.ids import hour_end, hour_of, inverted_hour, partition_key, row_key, shard_keys
-from shared.jobs.model import Job, JobState, VersionedJob
+from shared.jobs.model import Job, JobState, Priority, VersionedJob
 from shared.jobs.states import TERMINAL
-from shared.service.ports import ConflictError, IdempotencyKey, JobFilter, PreconditionFailedError, TransientError
+from shared.service.ports import (
+    ConflictError,
+    IdempotencyKey,
+    JobFilter,
+    OpenJob,
+    PreconditionFailedError,
+    TransientError,
+)
 
 JOBS, HOURS, KEYS = "jobs", "jobhours", "idempotencykeys"
 #: An entity group transaction takes at most so many operations.
@@ -131,6 +138,16 @@ class TableStatusStore:
             if count < limit:
                 count += len(await self._of_hour(tenant, hour, _UNFINISHED, {}, ["RowKey"], limit - count))
         return min(count, limit)
+
+    async def open_jobs(self, tenant: str, limit: int) -> list[OpenJob]:
+        """See StatusStore. Of each row three columns are read."""
+        columns = ["state", "job_type", "priority"]
+        jobs: list[OpenJob] = []
+        for hour in await self.hours(tenant):
+            if len(jobs) < limit:
+                rows = await self._of_hour(tenant, hour, _UNFINISHED, {}, columns, limit - len(jobs))
+                jobs += [OpenJob(JobState(r["state"]), r["job_type"], Priority(r["priority"])) for r in rows]
+        return jobs[:limit]
 
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         """See StatusStore."""

@@ -78,6 +78,9 @@ class StatusStore(Protocol):
     async def count_unfinished(self, tenant: str, limit: int) -> int:
         """How many jobs of the tenant have not ended; not counted beyond `limit`."""
 
+    async def open_jobs(self, tenant: str, limit: int) -> list[OpenJob]:
+        """What the tenant's jobs are that have not ended, newest hour first; up to `limit` of them."""
+
     async def expire(self, tenant: str, hour: str, finished_before: datetime) -> int:
         """Remove rows of one hour that ended before the given time, and the hour itself once it is over and empty.
 
@@ -86,6 +89,14 @@ class StatusStore(Protocol):
 
     async def remember_key(self, tenant: str, key: IdempotencyKey) -> IdempotencyKey:
         """Keep an Idempotency-Key unless it is known and not expired; return the one that holds now."""
+
+
+class OpenJob(msgspec.Struct, frozen=True):
+    """What there is to count about a job that has not ended."""
+
+    state: JobState
+    job_type: str
+    priority: Priority
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):

@@ -209,6 +209,20 @@ async def test_unfinished_jobs_are_counted_over_all_hours_up_to_the_limit(status
     assert await status.count_unfinished(tenant, 1) == 1
 
 
+async def test_open_jobs_are_told_newest_hour_first_up_to_the_limit(status: StatusStore, tenant: str) -> None:
+    assert await status.open_jobs(tenant, 5) == []
+    for hours, job_type in ((2, "old"), (0, "new")):
+        for state in (S.QUEUED, S.RUNNING, S.COMPLETED):
+            at = START - timedelta(hours=hours)
+            await status.insert(job_at(tenant, at, state=state, job_type=job_type, priority=Priority.LOW))
+    found = await status.open_jobs(tenant, 100)
+    assert sorted((job.state, job.job_type, job.priority) for job in found) == [
+        (state, job_type, Priority.LOW) for state in (S.QUEUED, S.RUNNING) for job_type in ("new", "old")
+    ]
+    assert [job.job_type for job in await status.open_jobs(tenant, 3)][:2] == ["new", "new"]
+    assert len(await status.open_jobs(tenant, 3)) == 3
+
+
 async def test_expiry_removes_what_ended_before_and_an_hour_that_is_over_and_empty(
     status: StatusStore, tenant: str
 ) -> None:
