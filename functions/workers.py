@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
+from functions.stopping import close_gate_on_signal
 from shared.composition import heartbeat, services
 from shared.jobs.model import Priority
 from shared.service.repair import bury
@@ -43,6 +44,7 @@ async def run_low(message: func.ServiceBusMessage) -> None:
 
 
 async def _run(message: func.ServiceBusMessage, queue: Priority) -> None:
+    close_gate_on_signal()
     async with heartbeat().serving(f"run_{queue}"):
         await run_message(services(), queue, message.get_body(), message.message_id, message.delivery_count or 1)
 

@@ -19,7 +19,11 @@ from typing import Any
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
-from azure.servicebus.exceptions import MessageLockLostError, MessagingEntityNotFoundError
+from azure.servicebus.exceptions import (
+    MessageLockLostError,
+    MessagingEntityDisabledError,
+    MessagingEntityNotFoundError,
+)
 
 from local.host.config import ServiceBusOptions
 from local.host.context import new_trace_context
@@ -33,6 +37,7 @@ _SETTLE_GRACE = 0.01  # a message on its way is received before what has ended i
 _HEARTBEAT = 30.0  # seconds without traffic after which the connection is kept alive, while every slot is taken
 _DRAIN_HEARTBEAT = 0.5  # while draining: what still arrived on the open credit goes back within this time
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 5.0  # seconds between two attempts to connect
+_DISABLED_SECONDS = 1.0  # between two attempts at a queue that may not be received from for now
 _STABLE_SECONDS = 10.0  # a connection that held so long starts the backoff anew
 _SETTLE_ATTEMPTS = 3
 _RECEIVERS = 4  # of one function: each idles for almost nothing
@@ -152,7 +157,9 @@ class ServiceBusListener:
                 if self._stopping and not self._running:
                     logger.warning("%d deliveries from '%s' stay unsettled", len(self._finished), self._queue)
                     return
-                if time.monotonic() - started > _STABLE_SECONDS:
+                if isinstance(error, MessagingEntityDisabledError):
+                    delay = _DISABLED_SECONDS
+                elif time.monotonic() - started > _STABLE_SECONDS:
                     delay = _FIRST_BACKOFF
                 await self._wait(seconds=delay)
                 delay = min(delay * 2, _LONGEST_BACKOFF)
@@ -172,6 +179,10 @@ class ServiceBusListener:
             await _close(receiver, client)
 
     def _log_failure(self, error: Exception) -> None:
+        if isinstance(error, MessagingEntityDisabledError):
+            text = "Queue '%s' is disabled for receiving; '%s' goes on once it is not"
+            logger.log(self._level_of_recovery, text, self._queue, self._function.name)
+            return
         if isinstance(error, MessagingEntityNotFoundError):
             text = f"there is no queue '{self._queue}'; create it, or correct queueName."
         else:

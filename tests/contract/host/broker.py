@@ -8,11 +8,12 @@ from pathlib import Path
 
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceiver, ServiceBusSender
 
+from tests.contract.servicebus.sdk import administration
 from tests.services import Service, start_service
 
 KEY = "the key of the suite"
 _LOCKS = {"short-lock": 2} | dict.fromkeys(
-    ("plain", "text", "failing", "batch", "parallel", "sync", "drained", "endless", "late", "retried"), 30
+    ("plain", "text", "failing", "batch", "parallel", "sync", "drained", "endless", "late", "retried", "held"), 30
 )
 
 
@@ -57,6 +58,11 @@ class Broker:
         self._senders[queue].send_messages(
             [ServiceBusMessage(message) if isinstance(message, str) else message for message in messages]
         )
+
+    def set_status(self, queue: str, status: str) -> None:
+        """Set a queue's status, such as ReceiveDisabled or Active."""
+        with administration(self.port, KEY) as client:
+            client.update_queue(client.get_queue(queue), status=status)
 
     def waiting(self, queue: str) -> list[str]:
         """The bodies of the messages still in `queue`, locked ones included."""

@@ -258,6 +258,30 @@ async def listens(m: func.ServiceBusMessage):
         broker.stop()
 
 
+def test_a_queue_that_is_held_is_waited_for_quietly(broker: Broker, tmp_path: Path) -> None:
+    source = """
+@app.service_bus_queue_trigger(arg_name="m", queue_name="held", connection="SB")
+async def held(m: func.ServiceBusMessage):
+    logging.info("got %s", m.get_body().decode())
+    await asyncio.sleep(float(m.get_body()))
+    logging.info("done %s", m.get_body().decode())
+"""
+    app = write_app(tmp_path, source)
+    with running("host", "--app", str(app), "--port", "0", env={"SB": broker.connection_string}) as service:
+        broker.send("held", "2.5")
+        wait_for_log(service, "got 2.5")
+        broker.set_status("held", "ReceiveDisabled")
+        broker.send("held", "0")
+        wait_for_log(service, "done 2.5")  # what runs runs on, and by now the host has looked again more than once
+        assert len(wait_for_log(service, "Queue 'held' is disabled for receiving")) == 1
+        assert wait_for_log(service, "got 0", count=0) == []
+        broker.set_status("held", "Active")
+        wait_for_log(service, "done 0", seconds=5)
+        wait_until(lambda: not broker.waiting("held"))
+        assert len(wait_for_log(service, "got 2.5")) == 1, "its lock has outlived the time of the hold"
+        assert wait_for_log(service, "no connection", count=0) == []
+
+
 def test_retry_policy_of_a_queue_function_is_ignored_aloud(broker: Broker, tmp_path: Path) -> None:
     source = """
 @app.service_bus_queue_trigger(arg_name="m", queue_name="retried", connection="SB")
