@@ -27,6 +27,8 @@ from tests.chaos.stack import LEASE_SECONDS, LOCK_SECONDS, ChaosStack, chaos_sta
 
 #: After the last fault: a lease, a lock, five deliveries of a poison job, the janitor's grace, and work that piled up.
 PATIENCE = 170
+#: A verdict on a smaller share of the jobs that were to be submitted says nothing.
+ENOUGH = 0.95
 _JANITOR_SECONDS = 5
 _BATCH = 100
 _NO_ANSWER_SECONDS = 0.5
@@ -306,6 +308,9 @@ def main(argv: list[str]) -> int:
     print(f"seed {seed}; history and logs in {folder}", flush=True)
     soak = run_soak(folder, seed, options.jobs, options.seconds)
     print(soak)
+    if soak.verdict.accepted < ENOUGH * options.jobs:
+        print(f"Only {soak.verdict.accepted} of {options.jobs} jobs were accepted: too few to say anything.")
+        return 1
     return 0 if soak.verdict.holds else 1
 
 
