@@ -20,12 +20,14 @@ _STOP_SECONDS = 60
 class RunningStack:
     """A stack that is ready; its constructor raises AssertionError with the output when it is not in time."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self._output = directory.with_suffix(".log")
         command = [sys.executable, "-m", "local", "up", "--port", "0", "--data", str(directory), *options]
         with self._output.open("w", encoding="utf-8") as file:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=file, stderr=subprocess.STDOUT
+            )
         try:
             wait_until(self._is_ready_or_gone, "the stack's ready line", _READY_SECONDS)
         finally:
