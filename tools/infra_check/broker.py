@@ -9,14 +9,17 @@ from typing import Any
 
 from tree_sitter import Node
 
+from shared.azure.servicebus import QUEUES
 from tools.infra_check.evaluate import Deployed
 from tools.infra_check.rules import seconds
 from tools.infra_check.syntax import Finding, literal, properties
-from tools.infra_check.values import Unknown, alternatives
+from tools.infra_check.values import Unknown, alternatives, at
 
 QUEUE = "Microsoft.ServiceBus/namespaces/queues"
 _METRIC_ALERT, _QUERY_ALERT = "Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules"
 _ACTION_GROUP = "Microsoft.Insights/actionGroups"
+#: Metrics of Service Bus that tell how many messages a queue holds.
+_MESSAGES = ("ActiveMessages", "DeadletteredMessages", "Messages")
 #: The metric, reported for every priority, by whose age a query alert watches the queues of jobs.
 AGE_METRIC = "dtq_oldest_seconds"
 
@@ -60,7 +63,7 @@ def check_alerts(resources: list[Deployed], queues: set[str]) -> Iterator[Findin
         yield from _lasts(alert)
         if alert.type == _QUERY_ALERT:
             if AGE_METRIC in json.dumps(_criteria(alert), default=str):
-                watched |= {queue for queue in queues if queue not in ("jobs-dead", "jobs-poison")}
+                watched |= set(QUEUES.values())
         else:
             names = _entities(alert)
             for name in sorted(names - queues - {"*"}):
@@ -71,10 +74,10 @@ def check_alerts(resources: list[Deployed], queues: set[str]) -> Iterator[Findin
 
 
 def _same(queue: Deployed, name: str, expected: dict[str, Any]) -> Iterator[Finding]:
-    given = queue.value.get("properties", {})
     for key, value in expected.items():
-        for found in alternatives(given.get(key, "")):
-            if not isinstance(found, Unknown) and found != value:
+        for found in alternatives(at(queue.value, "properties", key)):
+            # A text that is not given is an empty one.
+            if not isinstance(found, Unknown) and ("" if found is None else found) != value:
                 message = f"{name}: {key} is {found!r}, but {value!r} in local/Config.json"
                 yield queue.finding(f"{queue.declaration.name}: {message}", "properties", key)
 
@@ -100,7 +103,7 @@ def _below(body: Node, name: str) -> Iterator[tuple[str, Node, Node]]:
 
 
 def _criteria(alert: Deployed) -> list[Any]:
-    found = alert.value.get("properties", {}).get("criteria", {}).get("allOf", [])
+    found = at(alert.value, "properties", "criteria", "allOf")
     return found if isinstance(found, list) else []
 
 
@@ -108,24 +111,24 @@ def _entities(alert: Deployed) -> set[str]:
     """The queues that a metric alert on Service Bus watches for messages."""
     found: set[str] = set()
     for criterion in _criteria(alert):
-        if criterion.get("metricName") in ("ActiveMessages", "DeadletteredMessages", "Messages"):
-            for dimension in criterion.get("dimensions", []):
-                if dimension.get("name") == "EntityName" and isinstance(dimension.get("values"), list):
-                    found |= {value for value in dimension["values"] if isinstance(value, str)}
+        dimensions = at(criterion, "dimensions")
+        if at(criterion, "metricName") in _MESSAGES and isinstance(dimensions, list):
+            for dimension in dimensions:
+                values = at(dimension, "values")
+                if at(dimension, "name") == "EntityName" and isinstance(values, list):
+                    found |= {value for value in values if isinstance(value, str)}
     return found
 
 
 def _tells_somebody(alert: Deployed) -> Iterator[Finding]:
-    actions = alert.value.get("properties", {}).get("actions")
-    if alert.type == _QUERY_ALERT:
-        actions = actions.get("actionGroups") if isinstance(actions, dict) else None
+    path = ("properties", "actions", "actionGroups") if alert.type == _QUERY_ALERT else ("properties", "actions")
+    actions = at(alert.value, *path)
     if not any(isinstance(each, Unknown) or each for each in alternatives(actions)):
         yield alert.finding(f"{alert.declaration.name}: the alert has no action group", "properties", "actions")
 
 
 def _lasts(alert: Deployed) -> Iterator[Finding]:
-    given = alert.value.get("properties", {})
-    window, frequency = seconds(given.get("windowSize")), seconds(given.get("evaluationFrequency"))
+    window, frequency = (seconds(at(alert.value, "properties", name)) for name in ("windowSize", "evaluationFrequency"))
     if window is not None and frequency is not None and window < frequency:
         message = f"{alert.declaration.name}: the window is shorter than the time between two evaluations"
         yield alert.finding(message, "properties", "windowSize")

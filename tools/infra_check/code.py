@@ -16,7 +16,7 @@ from shared.errors import SettingsError
 from shared.handlers import load_job_types
 from tools.infra_check.evaluate import Deployed
 from tools.infra_check.syntax import Finding, literal, walk
-from tools.infra_check.values import Unknown, alternatives
+from tools.infra_check.values import Unknown, alternatives, at
 
 SETTINGS_FILE = Path("infra/bicep/settings.json")
 LOCAL_FILE = Path("local.settings.json.example")
@@ -24,7 +24,7 @@ LOCAL_FILE = Path("local.settings.json.example")
 _READ = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\()["'](\w+)""")
 _FUNCTION = re.compile(r"""\.function_name\(["'](\w+)""")
 #: Read by the Functions host or by Azure, not by our code.
-_OF_THE_HOST = ("AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
+_OF_THE_HOST = ("AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME")
 #: Given by Azure itself.
 _OF_THE_PLATFORM = ("WEBSITE_",)
 
@@ -49,15 +49,15 @@ class _Recorder(Mapping[str, str]):
 
 def check_settings(resources: list[Deployed], root: Path) -> Iterator[Finding]:
     """Each setting that the code reads is given in Azure and in the local example, and no other."""
-    for resource in resources:
-        if resource.type == "Microsoft.Web/sites/config" and resource.value.get("name") == "appsettings":
-            for each in alternatives(resource.value["properties"]):
-                values = {
-                    name: value.text if isinstance(value, Unknown) else str(value) for name, value in each.items()
-                }
-                place = resource.finding("", "properties")
-                yield from _compared(values, place.path, place.line, root)
-                yield from _are_defaults(values, root)
+    given = [each for each in resources if each.type == "Microsoft.Web/sites/config"]
+    if not given:
+        yield resources[0].finding("no Microsoft.Web/sites/config gives the app its settings")
+    for resource in given:
+        for each in alternatives(at(resource.value, "properties")):
+            values = {name: value.text if isinstance(value, Unknown) else str(value) for name, value in each.items()}
+            place = resource.finding("", "properties")
+            yield from _compared(values, place.path, place.line, root)
+            yield from _are_defaults(values, root)
     local = json.loads((root / LOCAL_FILE).read_text())["Values"]
     yield from _compared(local, root / LOCAL_FILE, 1, root)
 
@@ -157,12 +157,13 @@ def _tables(resources: list[Deployed]) -> Iterator[Finding]:
 
 def _container(container: Deployed) -> Iterator[Finding]:
     """The container is the one that shared/azure/cosmos.py makes where there is none."""
-    name, resource = container.declaration.name, container.value.get("properties", {}).get("resource", {})
+    name = container.declaration.name
     wanted: dict[str, Any] = {"id": CONTAINER, "defaultTtl": -1, "indexingPolicy": INDEXING_POLICY}
     for key, value in wanted.items():
-        if resource.get(key) != value:
-            message = f"{name}: {key} is {resource.get(key)!r}, but {value!r} in shared/azure/cosmos.py"
+        found = at(container.value, "properties", "resource", key)
+        if found != value:
+            message = f"{name}: {key} is {found!r}, but {value!r} in shared/azure/cosmos.py"
             yield container.finding(message, "properties", "resource", key)
-    if resource.get("partitionKey", {}).get("paths") != ["/pk"]:
+    if at(container.value, "properties", "resource", "partitionKey", "paths") != ["/pk"]:
         message = f"{name}: the partition key must be /pk, as in shared/azure/cosmos.py"
         yield container.finding(message, "properties", "resource", "partitionKey")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.errors import did_you_mean
 from tools.infra_check.evaluate import Deployment
 from tools.infra_check.functions import DECORATORS
 from tools.infra_check.syntax import Declaration, Finding, properties
@@ -55,7 +55,7 @@ def read_parameters(path: Path, deployment: Deployment) -> tuple[dict[str, Any],
     for name, entry in json.loads("\n".join(lines))["parameters"].items():
         line = next((number for number, each in enumerate(lines, 1) if f'"{name}"' in each), 1)
         if name not in declared:
-            findings.append(Finding(path, line, f"main.bicep has no param {name}{_closest(name, declared)}"))
+            findings.append(Finding(path, line, f"main.bicep has no param {name}.{did_you_mean(name, declared)}"))
             continue
         values[name] = _filled_in(entry["value"], declared[name].type)
         findings += check_values(deployment, declared[name], values[name], (path, line))
@@ -100,7 +100,7 @@ def _module(deployment: Deployment, declaration: Declaration) -> Iterator[Findin
         if name in declared:
             yield from check_values(child, declared[name], value, place)
         else:
-            yield Finding(*place, f"module {declaration.name} has no param {name}{_closest(name, declared)}")
+            yield Finding(*place, f"module {declaration.name} has no param {name}.{did_you_mean(name, declared)}")
     for name, parameter in declared.items():
         if parameter.value is None and name not in child.arguments:
             yield Finding(path, declaration.line, f"module {declaration.name} needs the param {name}")
@@ -131,8 +131,3 @@ def _limits(deployment: Deployment, declaration: Declaration, value: Any, place:
 
 def _kinds(value: Any) -> set[str]:
     return {kind_of_value(each) for each in alternatives(value)} - {"", "null"}
-
-
-def _closest(name: str, known: Mapping[str, Any]) -> str:
-    found = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -7,7 +7,6 @@ that undefined names, unknown outputs, properties that a resource does not have 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,14 @@ from typing import Any
 
 from tree_sitter import Node
 
+from shared.errors import did_you_mean
 from tools.infra_check.functions import CALCULATED, FUNCTIONS, MANY, item, joined, operated
 from tools.infra_check.schemas import Schema, kind_of, schema_of
 from tools.infra_check.syntax import (
     Declaration,
     Finding,
     Template,
+    line_at,
     line_of,
     literal,
     loop_of,
@@ -34,8 +35,6 @@ from tools.infra_check.syntax import (
 from tools.infra_check.values import OneOf, Unknown, alternatives, combine, one_of
 
 Locals = Mapping[str, Any]
-#: Names that the language gives: types in places where a value may stand, and the namespaces.
-_GIVEN = {"az", "sys"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Deployed:
     def finding(self, message: str, *path: str | int) -> Finding:
         """A finding at the property that `path` leads to, or as near to it as the source goes."""
         node = self.declaration.value or self.declaration.node
-        return Finding(self.deployment.template.path, _line_at(node, path), message)
+        return Finding(self.deployment.template.path, line_at(node, path), message)
 
 
 class Deployment:
@@ -145,7 +144,9 @@ class Deployment:
     def value(self, node: Node, local: Locals | None = None) -> Any:
         """What an expression comes to."""
         method = getattr(self, f"_value_of_{node.type}", None)
-        return Unknown() if method is None else method(node, local or {})
+        if method is None:
+            return self._report(node, f"this checker does not read {node.type}: write it otherwise")
+        return method(node, local or {})
 
     def _named(self, declaration: Declaration) -> Any:
         if declaration.kind == "resource":
@@ -266,9 +267,7 @@ class Deployment:
             return local[name]
         if name in self.template.declarations:
             return self.named(name)
-        if name in _GIVEN:
-            return Unknown()
-        return self._report(node, f"{name} is not defined{_closest(name, {*local, *self.template.declarations})}")
+        return self._report(node, f"{name} is not defined.{did_you_mean(name, {*local, *self.template.declarations})}")
 
     def _value_of_subscript_expression(self, node: Node, local: Locals) -> Any:
         of, index = (self.value(child, local) for child in node.named_children)
@@ -307,7 +306,7 @@ class Deployment:
         if members is None or "*" in members:
             return Unknown()
         if name not in members:
-            return self._report(node, f"{of.path} has no property {name}{_closest(name, members)}")
+            return self._report(node, f"{of.path} has no property {name}.{did_you_mean(name, members)}")
         kind = members[name].type
         return _Read(of.schema, kind, f"{of.path}.{name}") if kind.startswith("#") else Unknown(kind_of(kind))
 
@@ -317,7 +316,9 @@ class Deployment:
             return Unknown()
         outputs = deployment.template.outputs
         if name not in outputs:
-            return self._report(node, f"module {of.declaration.name} has no output {name}{_closest(name, outputs)}")
+            return self._report(
+                node, f"module {of.declaration.name} has no output {name}.{did_you_mean(name, outputs)}"
+            )
         return deployment.output(name)
 
     def _value_of_call_expression(self, node: Node, local: Locals) -> Any:
@@ -328,7 +329,7 @@ class Deployment:
         values = [self.value(child, inner) for child in arguments.named_children if child.type != "comment"]
         if name not in FUNCTIONS:
             hint = "list functions hand out keys" if name.startswith("list") else "add it to functions.py if it exists"
-            return self._report(node, f"the function {name} is not known: {hint}{_closest(name, FUNCTIONS)}")
+            return self._report(node, f"the function {name} is not known: {hint}.{did_you_mean(name, FUNCTIONS)}")
         signature = FUNCTIONS[name]
         if not signature.least <= len(values) <= signature.most:
             most = "more" if signature.most == MANY else str(signature.most)
@@ -352,32 +353,3 @@ class Deployment:
             return json.loads(content)
         except ValueError as exc:
             return self._report(node, f"{path} is not JSON: {exc}")
-
-
-def _line_at(node: Node, path: tuple[str | int, ...]) -> int:
-    line = line_of(node)
-    for step in path:
-        found = None
-        if node.type == "object":
-            found = next(((key, child) for name, key, child in properties(node) if name == step), None)
-        elif node.type == "array" and isinstance(step, int) and step < len(node.named_children):
-            found = (node.named_children[step], node.named_children[step])
-        elif node.type == "call_expression":
-            found = next(
-                (
-                    (key, child)
-                    for argument in node.named_children[1].named_children
-                    for name, key, child in properties(argument)
-                    if name == step
-                ),
-                None,
-            )
-        if found is None:
-            break
-        line, node = line_of(found[0]), found[1]
-    return line
-
-
-def _closest(name: str, known: Any) -> str:
-    found = difflib.get_close_matches(name, [each for each in known if each], 1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tools.infra_check.evaluate import Deployed, ResourceReference
 from tools.infra_check.syntax import Finding
+from tools.infra_check.values import at
 
 FILE = "roles.bicep"
 _ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
@@ -108,18 +109,20 @@ def _missing(
 
 
 def _cosmos(assignment: Deployed) -> Iterator[Finding]:
-    name, properties = assignment.declaration.name, assignment.value.get("properties", {})
-    if not str(properties.get("roleDefinitionId", "")).endswith(f".id>/sqlRoleDefinitions/{COSMOS_ROLE}"):
+    name = assignment.declaration.name
+    if not str(at(assignment.value, "properties", "roleDefinitionId")).endswith(
+        f".id>/sqlRoleDefinitions/{COSMOS_ROLE}"
+    ):
         yield assignment.finding(
             f"{name}: the role must be {COSMOS_ROLE} of the account", "properties", "roleDefinitionId"
         )
-    if not re.fullmatch(r"<\w+\.id>/dbs/.+", str(properties.get("scope", ""))):
+    if not re.fullmatch(r"<\w+\.id>/dbs/.+", str(at(assignment.value, "properties", "scope"))):
         message = f"{name}: the scope must be a database, <account id>/dbs/<name>, not the whole account"
         yield assignment.finding(message, "properties", "scope")
 
 
 def _role_id(assignment: Deployed) -> str:
-    found: Any = assignment.value.get("properties", {}).get("roleDefinitionId")
+    found = at(assignment.value, "properties", "roleDefinitionId")
     return found.rsplit("/", 1)[-1] if isinstance(found, str) else str(found)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tools.infra_check.evaluate import Deployed
 from tools.infra_check.syntax import Finding
-from tools.infra_check.values import Unknown, alternatives
+from tools.infra_check.values import Unknown, alternatives, at
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 
@@ -48,23 +48,12 @@ def check_rules(resource: Deployed) -> Iterator[Finding]:
 
 def _checked(resource: Deployed, rule: Rule) -> Iterator[Finding]:
     path = rule.path.split(".")
-    for value in alternatives(_at(resource.value, path)):
-        missing = value is None or value is _MISSING
+    for value in alternatives(at(resource.value, *path)):
+        missing = value is None
         if (missing and rule.required) or not (missing or isinstance(value, Unknown) or rule.holds(value)):
             found = "is not set, but" if missing else f"is {value!r}, but"
             name = resource.declaration.name
             yield resource.finding(f"{name}: {rule.path} {found} must be {rule.must_be}", *path)
-
-
-_MISSING = object()
-
-
-def _at(value: Any, path: list[str]) -> Any:
-    for step in path:
-        if isinstance(value, Unknown):
-            return value
-        value = value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
-    return value
 
 
 def _is(type_: str, path: str, *allowed: Any) -> Rule:

@@ -151,6 +151,31 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def line_at(node: Node, path: tuple[str | int, ...]) -> int:
+    """The line of the property that a path of names and indexes leads to, or as near as the source goes."""
+    line = line_of(node)
+    for step in path:
+        found = None
+        if node.type == "object":
+            found = next(((key, child) for name, key, child in properties(node) if name == step), None)
+        elif node.type == "array" and isinstance(step, int) and step < len(node.named_children):
+            found = (node.named_children[step], node.named_children[step])
+        elif node.type == "call_expression":
+            found = next(
+                (
+                    (key, child)
+                    for argument in node.named_children[1].named_children
+                    for name, key, child in properties(argument)
+                    if name == step
+                ),
+                None,
+            )
+        if found is None:
+            break
+        line, node = line_of(found[0]), found[1]
+    return line
+
+
 def loop_of(node: Node) -> Loop:
     """The head of a `for`."""
     head, items = node.named_children[0], node.named_children[1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from shared.errors import did_you_mean
 from tools.infra_check.evaluate import Deployed, Deployment
 from tools.infra_check.schemas import Property, Schema, kind_of, schema_of, versions_of
 from tools.infra_check.syntax import Declaration, Finding
@@ -25,7 +25,7 @@ def check_types(deployment: Deployment) -> Iterator[Finding]:
         schema = schema_of(resource.declaration.type)
         if schema is not None:
             check = _Check(resource, schema)
-            yield from check.object(resource.value, schema.body, ())
+            yield from check.against(resource.value, schema.body, ())
 
 
 def _unknown_type(deployment: Deployment, declaration: Declaration) -> Iterator[Finding]:
@@ -45,7 +45,7 @@ class _Check:
         self._resource = resource
         self._schema = schema
 
-    def object(self, value: dict[str, Any], reference: str, path: Path) -> Iterator[Finding]:
+    def against(self, value: dict[str, Any], reference: str, path: Path) -> Iterator[Finding]:
         """An object against `#Name`."""
         members = self._schema.members(reference, value)
         if members is None:
@@ -72,8 +72,7 @@ class _Check:
         elif "*" in members:
             yield from self.value(given, members["*"].type, here)
         elif path or name not in _OF_THE_LANGUAGE:
-            close = difflib.get_close_matches(name, members, 1)
-            yield self._finding("is not a property" + (f"; did you mean {close[0]}?" if close else ""), here)
+            yield self._finding(f"is not a property.{did_you_mean(name, members)}", here)
 
     def value(self, value: Any, wanted: str, path: Path) -> Iterator[Finding]:
         """Every alternative of a value against a type."""
@@ -92,7 +91,7 @@ class _Check:
             for index, item in enumerate(value):
                 yield from self.value(item, wanted[2:], (*path, index))
         elif wanted.startswith("#") and isinstance(value, dict):
-            yield from self.object(value, wanted, path)
+            yield from self.against(value, wanted, path)
 
     def _finding(self, message: str, path: Path) -> Finding:
         dotted = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")

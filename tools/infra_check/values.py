@@ -59,6 +59,13 @@ def combine(operation: Callable[..., Any], *operands: Any) -> Any:
     return one_of(operation(*combination) for combination in itertools.product(*choices))
 
 
+def at(value: Any, *path: str) -> Any:
+    """What stands at a path within an object; None when nothing does."""
+    if not path or isinstance(value, Unknown):
+        return value if not path else Unknown()
+    return one_of(at(each.get(path[0]), *path[1:]) if isinstance(each, dict) else None for each in alternatives(value))
+
+
 def kind_of_value(value: Any) -> str:
     """string, int, bool, array, object, null, or empty when unknown."""
     if isinstance(value, Unknown):
