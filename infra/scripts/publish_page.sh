@@ -29,7 +29,7 @@ for attempt in {1..20}; do
     echo "Waiting for the right to upload (attempt $attempt of 20)"
     sleep 15
 done
-for file in index.html config.json favicon.svg; do
+for file in index.html config.json favicon.svg theme.js; do
     upload "$file" 'no-cache'
 done
 echo "The page is at $WEBSITE_URL"

@@ -1,4 +1,4 @@
-/** Times and durations as text. */
+/** Times, durations and numbers as text. */
 
 const UNITS: [seconds: number, name: string][] = [
   [86_400, "d"],
@@ -7,27 +7,48 @@ const UNITS: [seconds: number, name: string][] = [
   [1, "s"],
 ];
 
+/** Made once: making one costs more than a hundred uses of it. */
+const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const COUNT = new Intl.NumberFormat("en");
+
 /** "12 s ago", "in 3 min"; within two seconds "just now", which also hides small differences between clocks. */
 export function relativeTime(time: string, now: number): string {
-  const seconds = Math.round((now - Date.parse(time)) / 1_000);
-  const distance = Math.abs(seconds);
-  if (distance <= 2) return "just now";
-  const [size, name] = UNITS.find(([each]) => distance >= each) ?? [1, "s"];
-  const text = `${Math.floor(distance / size)} ${name}`;
-  return seconds > 0 ? `${text} ago` : `in ${text}`;
+  const distance = Math.round((now - Date.parse(time)) / 1_000);
+  if (Math.abs(distance) <= 2) return "just now";
+  const [size, name] = UNITS.find(([each]) => Math.abs(distance) >= each) ?? [1, "s"];
+  const text = `${Math.floor(Math.abs(distance) / size)} ${name}`;
+  return distance > 0 ? `${text} ago` : `in ${text}`;
 }
 
 /** The same instant to the second on the reader's clock. */
 export function exactTime(time: string): string {
-  return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+  return EXACT.format(Date.parse(time));
 }
 
-/** The time from one instant to another: "350 ms", "1.2 s", "2 min 5 s", "3 h 10 min". */
+/** The time of day. */
+export function clockTime(time: string | number): string {
+  return CLOCK.format(typeof time === "number" ? time : Date.parse(time));
+}
+
+/** The time from one instant to another, as `seconds` writes it. */
 export function duration(from: string, to: string): string {
-  const ms = Math.max(0, Date.parse(to) - Date.parse(from));
+  return seconds((Date.parse(to) - Date.parse(from)) / 1_000);
+}
+
+/** "350 ms", "1.2 s", "2 min 5 s", "3 h 10 min", "2 d 4 h"; a dash where it is not known. */
+export function seconds(value: number | null): string {
+  if (value === null) return "–";
+  const ms = Math.round(Math.max(0, value) * 1_000);
   if (ms < 1_000) return `${ms} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`;
+  const whole = Math.floor((ms + 50) / 1_000);
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3_600)} h`;
+}
+
+/** "12,345"; a dash where it is not known. */
+export function count(value: number | null | undefined): string {
+  return value === null || value === undefined ? "–" : COUNT.format(value);
 }

@@ -19,6 +19,10 @@ export class FunctionKey {
     return sessionStorage.getItem(SLOT);
   }
 
+  forget(): void {
+    sessionStorage.removeItem(SLOT);
+  }
+
   headers(): Record<string, string> {
     const key = this.get();
     return key === null ? {} : { [KEY_HEADER]: key };

@@ -12,7 +12,7 @@ import {
   LogLevel,
   NullLogger,
 } from "@microsoft/signalr";
-import type { Api } from "./api.ts";
+import { ApiError, type Api } from "./api.ts";
 import type { Feed } from "./feed.ts";
 import type { FunctionKey } from "./keys.ts";
 import type { Job } from "./model.ts";
@@ -23,6 +23,8 @@ export type LiveStatus = "connecting" | "live" | "polling" | "offline";
 
 const FIRST_POLL_MS = 1_000;
 const POLL_MS = 5_000;
+/** While live the list is still read now and then: the server may drop a push, and jobs expire without one. */
+const SWEEP_MS = 60_000;
 const LONGEST_WAIT_MS = 30_000;
 
 function backoff(firstMs: number, failures: number): number {
@@ -58,14 +60,22 @@ class KeyedHttpClient extends DefaultHttpClient {
 
 export class LiveUpdates {
   status: LiveStatus = "connecting";
+  #api: Api;
+  #store: JobStore;
   #feed: Feed;
   #onChange: () => void;
   #connection: HubConnection;
-  #pollTimer: number | undefined;
-  #failedPolls = 0;
+  #timer: number | undefined;
+  #failedReads = 0;
+  /** Changes may have been missed, and the read that makes up for them has not worked yet. */
+  #isBehind = true;
+  /** Counts the outages: a read that began before one does not make up for it. */
+  #outages = 0;
 
   /** `onChange` is called when the status changed or the list was read again. */
   constructor(api: Api, store: JobStore, feed: Feed, key: FunctionKey, onChange: () => void) {
+    this.#api = api;
+    this.#store = store;
     this.#feed = feed;
     this.#onChange = onChange;
     this.#connection = new HubConnectionBuilder()
@@ -73,7 +83,10 @@ export class LiveUpdates {
       .withAutomaticReconnect({ nextRetryDelayInMilliseconds: (retry) => backoff(500, retry.previousRetryCount) })
       .configureLogging(LogLevel.None)
       .build();
-    this.#connection.on("jobsChanged", (jobs: Job[]) => store.upsert(jobs));
+    this.#connection.on("jobsChanged", (jobs: Job[]) => {
+      store.upsert(jobs);
+      feed.prune();
+    });
     this.#connection.onreconnecting(() => this.#down());
     this.#connection.onreconnected(() => this.#up());
     this.#connection.onclose(() => {
@@ -86,16 +99,38 @@ export class LiveUpdates {
     void this.refresh();
     this.#connect();
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden && this.status !== "live") void this.refresh();
+      if (!document.hidden && (this.status !== "live" || this.#isBehind)) void this.refresh();
     });
   }
 
-  /** Read the list now. */
+  /** Read the list and the job that is looked at now. */
   async refresh(): Promise<void> {
-    const answered = await this.#feed.refresh();
-    this.#failedPolls = answered ? 0 : this.#failedPolls + 1;
+    window.clearTimeout(this.#timer);
+    const isLive = this.status === "live";
+    const outages = this.#outages;
+    if (isLive && !this.#isBehind) this.#feed.mark();
+    const [answered] = await Promise.all([this.#feed.refresh(isLive && this.#isBehind), this.#readWatched()]);
+    this.#failedReads = answered ? 0 : this.#failedReads + 1;
+    if (isLive && answered && outages === this.#outages) this.#isBehind = false;
     if (this.status === "polling" || this.status === "offline") this.status = answered ? "polling" : "offline";
     this.#onChange();
+    this.#readAfter(this.status === "live" && !this.#isBehind ? SWEEP_MS : backoff(POLL_MS, this.#failedReads));
+  }
+
+  /** Pushes were dropped on purpose while the list was held: read it as after an outage. */
+  catchUp(): void {
+    this.#isBehind = true;
+    void this.refresh();
+  }
+
+  async #readWatched(): Promise<void> {
+    if (this.#store.watched === "") return;
+    try {
+      this.#store.upsert([await this.#api.job(this.#store.watched)]);
+    } catch (error) {
+      // The list's own read tells of an outage; a job that is gone stays as it was last seen.
+      if (!(error instanceof ApiError)) throw error;
+    }
   }
 
   #connect(failures = 0): void {
@@ -109,25 +144,26 @@ export class LiveUpdates {
   }
 
   #up(): void {
-    window.clearTimeout(this.#pollTimer);
-    this.#pollTimer = undefined;
     this.status = "live";
     void this.refresh();
   }
 
   #down(): void {
-    if (this.#pollTimer !== undefined) return;
+    if (this.status === "polling" || this.status === "offline") return;
     this.status = this.#feed.error === null ? "polling" : "offline";
-    this.#feed.mark();
+    if (!this.#isBehind) this.#feed.mark();
+    this.#isBehind = true;
+    this.#outages += 1;
     this.#onChange();
-    this.#poll(FIRST_POLL_MS);
+    this.#readAfter(FIRST_POLL_MS);
   }
 
-  #poll(afterMs: number): void {
-    this.#pollTimer = window.setTimeout(async () => {
+  #readAfter(ms: number): void {
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => {
       // A page that nobody sees asks for nothing; it catches up when it is looked at again.
-      if (!document.hidden) await this.refresh();
-      if (this.status !== "live") this.#poll(backoff(POLL_MS, this.#failedPolls));
-    }, afterMs);
+      if (document.hidden) this.#readAfter(ms);
+      else void this.refresh();
+    }, ms);
   }
 }

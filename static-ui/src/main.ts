@@ -3,14 +3,25 @@ import { Changes } from "./changes.ts";
 import { Feed } from "./feed.ts";
 import { FunctionKey } from "./keys.ts";
 import { LiveUpdates } from "./live.ts";
+import { Polled } from "./polled.ts";
+import { QueueHistory } from "./queue-history.ts";
 import { JobStore } from "./store.ts";
 import { App } from "./views/app.ts";
-import { askForKey } from "./views/key-dialog.ts";
+import { askForKey } from "./views/dialog.ts";
 
 /** `config.json` beside index.html: where the API is. Empty means where the page came from. */
 interface Config {
   apiBase: string;
 }
+
+const QUEUES_MS = 5_000;
+const FIGURES_MS = 10_000;
+const SLOW_MS = 30_000;
+/** What the lists beside the figures show. */
+const RECENT_FAILURES = 8;
+const RECENT_OPERATIONS = 20;
+/** The most that the API gives in one answer. */
+const DEAD_LETTERS = 200;
 
 async function readConfig(): Promise<Config> {
   const response = await fetch("config.json", { cache: "no-cache" });
@@ -26,8 +37,25 @@ async function main(): Promise<void> {
   const store = new JobStore(changes.notify);
   const feed = new Feed(api, store);
   const live = new LiveUpdates(api, store, feed, key, changes.notify);
+  const history = new QueueHistory();
+  const polled = <T>(read: () => Promise<T>, everyMs: number): Polled<T> => new Polled(read, everyMs, changes.notify);
   const app = new App();
-  app.services = { api, changes, store, feed, live };
+  app.services = {
+    ...{ api, key, changes, store, feed, live, history },
+    queues: polled(async () => {
+      const queues = await api.queues();
+      history.add(queues, Date.now());
+      return queues;
+    }, QUEUES_MS),
+    stats: polled(() => api.stats(), FIGURES_MS),
+    workers: polled(() => api.workers(), FIGURES_MS),
+    jobTypes: polled(() => api.jobTypes(), SLOW_MS),
+    readiness: polled(() => api.readiness(), SLOW_MS),
+    failures: polled(async () => (await api.jobs({ state: "failed" }, RECENT_FAILURES)).jobs, FIGURES_MS),
+    audit: polled(() => api.audit(RECENT_OPERATIONS), SLOW_MS),
+    deadLetters: polled(() => api.deadLetters(DEAD_LETTERS), FIGURES_MS),
+    say: (text, isError = false) => app.say(text, isError),
+  };
   document.getElementById("app")?.replaceChildren(app);
   live.start();
 }

@@ -3,7 +3,8 @@
 export const PRIORITIES = ["critical", "high", "medium", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-export type JobState = "scheduled" | "queued" | "running" | "retrying" | "completed" | "failed" | "cancelled";
+export const STATES = ["scheduled", "queued", "running", "retrying", "completed", "failed", "cancelled"] as const;
+export type JobState = (typeof STATES)[number];
 
 export interface JobError {
   code: string;
@@ -26,7 +27,7 @@ export interface Job {
   max_attempts: number;
   created_at: string;
   updated_at: string;
-  run_at: string | null;
+  run_at: string;
   started_at: string | null;
   finished_at: string | null;
   error: JobError | null;
@@ -43,8 +44,11 @@ export interface Attempt {
   attempt: number;
   started_at: string;
   finished_at: string;
+  /** completed, failed, timed_out, cancelled or lost */
   outcome: string;
   error: JobError | null;
+  /** Counts the restarts, from 1. */
+  run: number;
 }
 
 export interface TimelineEntry {
@@ -53,14 +57,15 @@ export interface TimelineEntry {
   message: string;
 }
 
-export interface JobResult {
-  job_id: string;
-  state: JobState;
+/** An ended job and how it ended. */
+export interface JobResult extends Job {
+  payload: Payload;
   result: unknown;
-  error: JobError | null;
   attempts: Attempt[];
   timeline: TimelineEntry[];
 }
+
+export type Payload = Record<string, unknown>;
 
 /** What `schema.ts` understands of JSON Schema 2020-12; everything else is passed over. */
 export interface JsonSchema {
@@ -77,6 +82,7 @@ export interface JsonSchema {
   required?: string[];
   items?: JsonSchema;
   pattern?: string;
+  format?: string;
   minLength?: number;
   maxLength?: number;
   minimum?: number;
@@ -87,18 +93,153 @@ export interface JsonSchema {
   maxItems?: number;
 }
 
+/** Who stopped a queue or a job type, when and why; the reason may be empty. */
+export interface Pause {
+  at: string;
+  by: string;
+  reason: string;
+}
+
 export interface JobType {
   name: string;
   description: string;
   payload_schema: JsonSchema;
-  example: Record<string, unknown>;
+  example: Payload;
   defaults: { priority: Priority; max_retries: number; timeout_seconds: number };
+  /** These three are missing on a server without flow control. */
+  limits?: { rate_per_second: number | null; max_concurrent: number | null };
+  paused?: Pause | null;
+  breaker?: { state: "closed" | "open" | "half_open"; since: string | null; until: string | null; reason: string };
 }
 
 export interface NewJob {
   job_type: string;
-  payload: Record<string, unknown>;
+  payload: Payload;
+  priority?: Priority;
+  run_at?: string;
+  delay_seconds?: number;
+  max_retries?: number;
+  timeout_seconds?: number;
+  tags?: string[];
+}
+
+/** What became of one job of a batch. */
+export interface BatchRow {
+  index: number;
+  status: number;
+  job?: Job;
+  problem?: { title?: string; detail?: string; errors?: { pointer: string; detail: string }[] };
+}
+
+export interface BatchAnswer {
+  accepted: number;
+  rejected: number;
+  results: BatchRow[];
+}
+
+export interface Queue {
   priority: Priority;
+  active: number;
+  scheduled: number;
+  oldest_age_seconds: number | null;
+  paused: Pause | null;
+}
+
+export interface Queues {
+  as_of: string;
+  queues: Queue[];
+  dead: number;
+  poison: number;
+}
+
+export interface Worker {
+  instance_id: string;
+  functions: string[];
+  version: string;
+  started_at: string;
+  last_seen_at: string;
+  slots: number;
+  running: { job_id: string; job_type: string; priority: Priority; started_at: string }[];
+}
+
+export interface Percentiles {
+  count: number;
+  p50: number | null;
+  p90: number | null;
+  p99: number | null;
+}
+
+/** How many jobs came to each end. */
+export interface Counts {
+  submitted: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  retried: number;
+}
+
+export interface Minute {
+  minute: string;
+  submitted: number;
+  completed: number;
+  failed: number;
+  retried: number;
+}
+
+export interface Stats {
+  as_of: string;
+  totals: Counts & { processed: number; dead: number };
+  /** `complete` is false where there were more jobs than the server counts. */
+  open: { total: number; by_state: Partial<Record<JobState, number>>; by_job_type: Record<string, number>; complete: boolean };
+  by_job_type: Record<string, Counts>;
+  by_priority: Record<string, Counts>;
+  /** The last 60 minutes, oldest first. */
+  per_minute: Minute[];
+  queue_wait_seconds: Record<string, Percentiles>;
+  run_seconds: Record<string, Percentiles>;
+}
+
+export interface DeadLetter {
+  message_id: string;
+  reason: string;
+  description: string;
+  dead_since: string;
+  /** These are null where the message cannot be read. */
+  job_id: string | null;
+  job_type: string | null;
+  priority: Priority | null;
+  run: number | null;
+  attempt: number | null;
+}
+
+/** Which dead letters to act on; every condition that is given must hold. */
+export interface DeadLetterFilter {
+  job_ids?: string[];
+  job_type?: string;
+  reason?: string;
+}
+
+/** `more`: the call stopped at its limit; the same call goes on. */
+export interface DeadLetterReport {
+  matched: number;
+  done: number;
+  stale: number;
+  skipped: number;
+  more: boolean;
+}
+
+export interface PurgeReport {
+  matched: number;
+  cancelled: number;
+  more: boolean;
+}
+
+export interface AuditEntry {
+  at: string;
+  by: string;
+  action: string;
+  target: string;
+  reason: string;
 }
 
 export function isTerminal(state: JobState): boolean {

@@ -3,9 +3,10 @@
  * msgspec writes for a struct: `$ref` into `$defs`, `anyOf` with null, enums, arrays of strings, limits and defaults.
  * Anything richer becomes a field that takes JSON.
  */
+import { count } from "./format.ts";
 import type { JsonSchema } from "./model.ts";
 
-export type FieldKind = "string" | "integer" | "number" | "boolean" | "choice" | "list" | "json";
+export type FieldKind = "string" | "integer" | "number" | "boolean" | "choice" | "list" | "time" | "json";
 
 export interface Field {
   name: string;
@@ -91,6 +92,7 @@ function kindOf(schema: JsonSchema, root: JsonSchema, nullable: boolean): FieldK
   if (schema.enum !== undefined || schema.const !== undefined) return "choice";
   switch (schema.type) {
     case "string":
+      return schema.format === "date-time" ? "time" : "string";
     case "integer":
     case "number":
       return schema.type;
@@ -113,9 +115,9 @@ function limitsOf(schema: JsonSchema, root: JsonSchema): string {
   const items = schema.type === "array" ? resolve(schema.items ?? {}, root) : {};
   const pattern = schema.pattern ?? items.pattern;
   return [
+    schema.exclusiveMinimum === undefined ? "" : `more than ${count(schema.exclusiveMinimum)}`,
+    schema.exclusiveMaximum === undefined ? "" : `less than ${count(schema.exclusiveMaximum)}`,
     range(schema.minimum, schema.maximum, ""),
-    schema.exclusiveMinimum === undefined ? "" : `more than ${schema.exclusiveMinimum}`,
-    schema.exclusiveMaximum === undefined ? "" : `less than ${schema.exclusiveMaximum}`,
     range(schema.minLength, schema.maxLength, " characters"),
     range(schema.minItems, schema.maxItems, " items"),
     pattern === undefined ? "" : `pattern ${pattern}`,
@@ -125,13 +127,14 @@ function limitsOf(schema: JsonSchema, root: JsonSchema): string {
 }
 
 function range(low: number | undefined, high: number | undefined, unit: string): string {
-  if (low !== undefined && high !== undefined) return `${low} to ${high}${unit}`;
-  if (low !== undefined) return `at least ${low}${unit}`;
-  return high === undefined ? "" : `at most ${high}${unit}`;
+  if (low !== undefined && high !== undefined) return `${count(low)} to ${count(high)}${unit}`;
+  if (low !== undefined) return `at least ${count(low)}${unit}`;
+  return high === undefined ? "" : `at most ${count(high)}${unit}`;
 }
 
 function inputOf(field: Field, example: unknown): Input {
   if (field.kind === "boolean") return (example ?? field.fallback) === true;
+  if (field.kind === "time") return typeof example === "string" ? localTime(example) : "";
   if (field.kind === "json") return example === undefined ? "" : JSON.stringify(example, null, 2);
   return textOf(example);
 }
@@ -146,6 +149,11 @@ function valueOf(field: Field, input: Input): unknown {
       if (field.kind === "integer" && !Number.isInteger(value)) throw new TypeError("This is not a whole number.");
       return value;
     }
+    case "time": {
+      const time = new Date(input);
+      if (Number.isNaN(time.getTime())) throw new TypeError("This is not a date and time.");
+      return time.toISOString();
+    }
     case "choice":
       return field.choices.find((choice) => textOf(choice) === input);
     case "list":
@@ -159,4 +167,11 @@ function valueOf(field: Field, input: Input): unknown {
     default:
       return input;
   }
+}
+
+/** A time as a control for local date and time takes it, to the second. */
+function localTime(time: string): string {
+  const at = Date.parse(time);
+  const local = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19);
 }

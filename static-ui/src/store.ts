@@ -2,7 +2,10 @@
  * Every job the page knows, by id. Pushes arrive out of order and twice, and a read can be older than a push that
  * overtook it: `merge` decides which of two versions of a job is the later one.
  */
-import { isTerminal, type Job, type TimelineEntry } from "./model.ts";
+import { isTerminal, type Job } from "./model.ts";
+
+/** Versions of one job that are kept for its view; a job that reports more often loses its oldest ones. */
+const MOST_VERSIONS = 200;
 
 /**
  * A time as text that sorts in time order. `Date` keeps milliseconds only, and the API leaves out a fraction that is
@@ -33,34 +36,45 @@ export function merge(known: Job | undefined, next: Job): Job {
   return sameAttempt && next.progress < known.progress ? { ...next, progress: known.progress } : next;
 }
 
-/** Job ids are UUIDv7: as text they sort in the order of creation, which is also the order of the API's listing. */
-function newestFirst(a: Job, b: Job): number {
-  return a.job_id < b.job_id ? 1 : -1;
-}
-
 export class JobStore {
+  /** The job whose versions are kept, and that is never forgotten: the one that is looked at. */
+  watched = "";
+  #versions: Job[] = [];
   #jobs = new Map<string, Job>();
-  #reports = new Map<string, TimelineEntry[]>();
-  #sorted: Job[] | null = null;
+  /** In ascending order, so that a new job goes to the end: ids are UUIDv7 and sort in the order of creation. */
+  #ids: string[] = [];
+  #newest: Job[] | null = null;
   #onChange: () => void;
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
   }
 
+  get size(): number {
+    return this.#jobs.size;
+  }
+
   get(jobId: string): Job | undefined {
     return this.#jobs.get(jobId);
   }
 
-  /** What a job was seen to report, oldest first. One push may carry several versions of a job; each is kept here. */
-  reports(jobId: string): readonly TimelineEntry[] {
-    return this.#reports.get(jobId) ?? [];
+  /** Keep the versions of this job from now on. */
+  watch(jobId: string): void {
+    if (this.watched === jobId) return;
+    const known = this.#jobs.get(jobId);
+    this.watched = jobId;
+    this.#versions = known === undefined ? [] : [known];
   }
 
-  /** All known jobs, newest first. The array stays the same one until a job changes. */
+  /** Each version of the watched job that was seen, oldest first: one push may carry several. */
+  get versions(): readonly Job[] {
+    return this.#versions;
+  }
+
+  /** All known jobs, newest first: the order of the API's listing. The array stays the same one until a job changes. */
   newest(): readonly Job[] {
-    this.#sorted ??= [...this.#jobs.values()].sort(newestFirst);
-    return this.#sorted;
+    this.#newest ??= this.#ids.map((id) => this.#jobs.get(id)).filter((job) => job !== undefined).reverse();
+    return this.#newest;
   }
 
   upsert(jobs: readonly Job[]): void {
@@ -68,36 +82,38 @@ export class JobStore {
     for (const job of jobs) {
       const known = this.#jobs.get(job.job_id);
       const kept = merge(known, job);
-      if (kept !== known) {
-        this.#jobs.set(job.job_id, kept);
-        this.#noteReport(kept);
-        changed = true;
-      }
+      if (kept === known) continue;
+      if (known === undefined) this.#insertId(job.job_id);
+      this.#jobs.set(job.job_id, kept);
+      if (job.job_id === this.watched) this.#versions = [...this.#versions, kept].slice(-MOST_VERSIONS);
+      changed = true;
     }
     if (changed) this.#changed();
   }
 
-  /** Forget the jobs created before this one, but for `except`: between them and it lies a gap of unknown size. */
-  forgetOlderThan(jobId: string, except: string | null): void {
-    for (const known of this.#jobs.keys()) {
-      if (known >= jobId || known === except) continue;
-      this.#jobs.delete(known);
-      this.#reports.delete(known);
+  /** Forget all jobs but these and the watched one. */
+  retain(keep: (job: Job) => boolean): void {
+    for (const [id, job] of this.#jobs) {
+      if (id !== this.watched && !keep(job)) this.#jobs.delete(id);
     }
+    this.#ids = this.#ids.filter((id) => this.#jobs.has(id));
     this.#changed();
   }
 
-  #noteReport(job: Job): void {
-    const isReport = job.state === "running" && (job.progress > 0 || job.message !== "");
-    const known = this.reports(job.job_id);
-    const last = known.at(-1);
-    if (!isReport || (last?.progress === job.progress && last.message === job.message)) return;
-    const report = { at: job.updated_at, progress: job.progress, message: job.message };
-    this.#reports.set(job.job_id, [...known, report]);
+  /** Put an id in its place by bisection; nearly always that is the end. */
+  #insertId(id: string): void {
+    let [low, high] = [0, this.#ids.length];
+    if ((this.#ids[high - 1] ?? "") < id) low = high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#ids[middle] ?? "") < id) low = middle + 1;
+      else high = middle;
+    }
+    this.#ids.splice(low, 0, id);
   }
 
   #changed(): void {
-    this.#sorted = null;
+    this.#newest = null;
     this.#onChange();
   }
 }

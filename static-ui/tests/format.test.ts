@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, relativeTime } from "../src/format.ts";
+import { count, duration, relativeTime, seconds } from "../src/format.ts";
 
 const NOW = Date.parse("2026-01-02T00:00:00Z");
 
@@ -27,4 +27,9 @@ test("durations", () => {
     ["2025-12-31T23:59:59Z", "0 ms"],
   ];
   for (const [to, text] of cases) assert.equal(duration(from, to), text);
+});
+
+test("seconds and numbers that are not known are a dash", () => {
+  assert.deepEqual([seconds(null), seconds(0), seconds(0.0304), seconds(59.96), seconds(93_600)], ["–", "0 ms", "30 ms", "1 min 0 s", "1 d 2 h"]);
+  assert.deepEqual([count(null), count(undefined), count(1_234_567)], ["–", "–", "1,234,567"]);
 });

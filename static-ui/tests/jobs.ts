@@ -15,7 +15,7 @@ export function job(changes: Partial<Job> = {}): Job {
     max_attempts: 4,
     created_at: "2026-01-01T00:00:00Z",
     updated_at: "2026-01-01T00:00:01Z",
-    run_at: null,
+    run_at: "2026-01-01T00:00:00Z",
     started_at: null,
     finished_at: null,
     error: null,

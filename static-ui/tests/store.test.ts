@@ -70,25 +70,36 @@ test("the store tells of changes, and keeps quiet when nothing changed", () => {
   assert.equal(store.newest(), listed);
 });
 
-test("forgetting older jobs keeps the given one, the newer ones and the excepted one", () => {
+test("retaining forgets the others, but not the watched one", () => {
   const store = new JobStore(() => {});
+  store.watch("1");
   store.upsert(["1", "2", "3", "4"].map((job_id) => job({ job_id })));
-  store.forgetOlderThan("3", "1");
+  store.retain((each) => each.job_id >= "3");
   assert.deepEqual(store.newest().map((each) => each.job_id), ["4", "3", "1"]);
+  assert.equal(store.size, 3);
+  store.upsert([job({ job_id: "2" })]);
+  assert.deepEqual(store.newest().map((each) => each.job_id), ["4", "3", "2", "1"]);
 });
 
-test("every report of a running job is kept, also those that one push brings together", () => {
+test("every version of the watched job is kept, also those that one push brings together", () => {
   const store = new JobStore(() => {});
+  store.upsert([job({ updated_at: at(".1") })]);
+  store.watch("a");
   store.upsert([
-    job({ updated_at: at(".1") }),
-    job({ updated_at: at(".2"), progress: 20, message: "begun" }),
-    job({ updated_at: at(".3"), progress: 50, message: "half" }),
+    job({ updated_at: at(".2"), progress: 20 }),
+    job({ updated_at: at(".3"), progress: 50 }),
+    job({ job_id: "b" }),
+    job({ updated_at: at(".3"), progress: 50 }),
   ]);
-  store.upsert([job({ updated_at: at(".3"), progress: 50, message: "half" })]);
-  store.upsert([job({ updated_at: at(".4"), progress: 100, message: "done", state: "completed" })]);
-  assert.deepEqual(store.reports("a"), [
-    { at: at(".2"), progress: 20, message: "begun" },
-    { at: at(".3"), progress: 50, message: "half" },
-  ]);
-  assert.deepEqual(store.reports("unknown"), []);
+  assert.deepEqual(store.versions.map((each) => each.progress), [0, 20, 50]);
+  store.watch("b");
+  assert.deepEqual(store.versions.map((each) => each.job_id), ["b"]);
+});
+
+test("a job that reports for ever does not fill the memory", () => {
+  const store = new JobStore(() => {});
+  store.watch("a");
+  for (let step = 1; step <= 500; step += 1) store.upsert([job({ updated_at: `2026-01-01T00:00:02.${String(step).padStart(6, "0")}Z` })]);
+  assert.equal(store.versions.length, 200);
+  assert.equal(store.versions.at(-1)?.updated_at, "2026-01-01T00:00:02.000500Z");
 });

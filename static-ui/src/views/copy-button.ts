@@ -1,11 +1,11 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit-html";
 import { View } from "./view.ts";
 
 const SHOWN_MS = 1_500;
 
-/** A button that copies `text`. Hidden where the browser keeps the clipboard from us (plain http on another host). */
+/** A button that copies `text`; `label` says what. Hidden where the browser keeps the clipboard from us (plain http). */
 class CopyButton extends View {
-  static override properties = { text: {}, label: {}, copied: { state: true } };
+  static override properties = ["text", "label", "copied"];
   declare text: string;
   declare label: string;
   declare copied: boolean;
@@ -24,4 +24,4 @@ class CopyButton extends View {
   }
 }
 
-customElements.define("copy-button", CopyButton);
+View.define("copy-button", CopyButton);
