@@ -17,7 +17,9 @@ from shared.service.job_types import JobTypeView
 from shared.service.pause import JobTypePause, PauseRequest, QueuePause
 from shared.service.purge import PurgeReport, PurgeRequest
 from shared.service.query import Page
+from shared.service.queues import QueuesView
 from shared.service.replay import DeadLetterReport, DeadLetterRequest
+from shared.service.stats import AuditView, StatsView, WorkersView
 from shared.service.submit import MAX_BATCH, SubmitRequest
 from shared.service.view import API_BASE, DeadLetterView, JobView, ResultView
 
@@ -39,6 +41,10 @@ _TYPES = [
     JobTypePause,
     PurgeRequest,
     PurgeReport,
+    QueuesView,
+    WorkersView,
+    StatsView,
+    AuditView,
 ]
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
@@ -239,6 +245,7 @@ def _paths() -> dict[str, Any]:
             }
         },
         **_controls(),
+        **_monitoring(),
         f"{API_BASE}/realtime/negotiate": {
             "post": {
                 "operationId": "negotiateRealtime",
@@ -255,6 +262,31 @@ def _paths() -> dict[str, Any]:
         "/api/healthz": {"get": _probe("healthz", "Whether the process answers")},
         "/api/readyz": {"get": _probe("readyz", "Whether the services that a job needs answer")},
     }
+
+
+def _monitoring() -> dict[str, Any]:
+    limit = _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50})
+    text = {"text/plain; version=0.0.4": {"schema": {"type": "string"}}}
+    return {
+        f"{API_BASE}/queues": {"get": _reading("readQueues", "What the queues hold", "QueuesView")},
+        f"{API_BASE}/workers": {"get": _reading("readWorkers", "Which instances take messages", "WorkersView")},
+        f"{API_BASE}/stats": {"get": _reading("readStats", "What was counted, and what is open", "StatsView")},
+        f"{API_BASE}/audit": {
+            "get": {**_reading("readAudit", "Who did what, newest first", "AuditView", 422), "parameters": [limit]}
+        },
+        "/api/metrics": {
+            "get": {
+                "operationId": "readMetrics",
+                "summary": "Counters, histograms and gauges for Prometheus",
+                "responses": {"200": {"description": "The metrics", "content": text}, **_problems(401, 503)},
+            }
+        },
+    }
+
+
+def _reading(operation_id: str, summary: str, schema: str, *problems: int) -> dict[str, Any]:
+    responses = {"200": _answer(summary, _ref(schema)), **_problems(401, *problems, 503)}
+    return {"operationId": operation_id, "summary": summary, "responses": responses}
 
 
 def _controls() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from shared.service.metrics import Recorder
 from shared.service.ports import Services
 from shared.service.quota import TenantQuota
 from shared.service.readiness import Readiness
+from shared.service.stats import Monitor
 from shared.service.tracing import NoTelemetry, Telemetry
 
 
@@ -96,6 +97,12 @@ def telemetry() -> Telemetry:
 def heartbeat() -> Heartbeat:
     """The sign of life of this process."""
     return Heartbeat(services())
+
+
+@functools.cache
+def monitor() -> Monitor:
+    """What this process tells operators."""
+    return Monitor(services())
 
 
 @functools.cache
