@@ -1,0 +1,1 @@
+"""How the queue takes a burst in Azure: a simulation and its picture."""
