@@ -9,7 +9,7 @@ from tools.infra_check.broker import check_alerts, check_queues, expected_queues
 from tools.infra_check.code import check_app, check_settings
 from tools.infra_check.contracts import check_contracts, read_parameters
 from tools.infra_check.evaluate import Deployed, Deployment
-from tools.infra_check.roles import check_roles
+from tools.infra_check.roles import check_order, check_roles
 from tools.infra_check.rules import check_rules
 from tools.infra_check.syntax import Finding, read_template
 from tools.infra_check.types import check_types
@@ -27,6 +27,7 @@ def check(root: Path) -> list[Finding]:
         findings |= set(load(path).findings)
     anything = Deployment(main, {}, load)
     findings |= _deployment(anything, root)
+    findings |= set(check_order(anything))
     # With no address for mail, alerts tell nobody: what counts is that they would.
     findings |= set(check_alerts(_resources(anything), set(expected_queues(root))))
     for path in (folder / "main.parameters.json", *sorted((folder / "parameters").glob("*.json"))):

@@ -23,8 +23,14 @@ LOCAL_FILE = Path("local.settings.json.example")
 
 _READ = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\()["'](\w+)""")
 _FUNCTION = re.compile(r"""\.function_name\(["'](\w+)""")
-#: Read by the Functions host or by Azure, not by our code.
-_OF_THE_HOST = ("AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME")
+#: Read by the Functions host, not by our code; in Azure it needs these to use its storage and to listen to the queues.
+_OF_THE_HOST = frozenset({"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"})
+_NEEDED_BY_THE_HOST = (
+    "AzureWebJobsStorage__accountName",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "ServiceBusConnection__credential",
+)
 #: Given by Azure itself.
 _OF_THE_PLATFORM = ("WEBSITE_",)
 
@@ -53,11 +59,15 @@ def check_settings(resources: list[Deployed], root: Path) -> Iterator[Finding]:
     if not given:
         yield resources[0].finding("no Microsoft.Web/sites/config gives the app its settings")
     for resource in given:
-        for each in alternatives(at(resource.value, "properties")):
+        for each in alternatives(at(resource.value, "properties") or {}):
             values = {name: value.text if isinstance(value, Unknown) else str(value) for name, value in each.items()}
             place = resource.finding("", "properties")
             yield from _compared(values, place.path, place.line, root)
             yield from _are_defaults(values, root)
+            for name in set(_NEEDED_BY_THE_HOST) - set(values):
+                yield Finding(
+                    place.path, place.line, f"the Functions host needs the setting {name}, which is not given"
+                )
     local = json.loads((root / LOCAL_FILE).read_text())["Values"]
     yield from _compared(local, root / LOCAL_FILE, 1, root)
 
@@ -88,14 +98,8 @@ def _compared(given: Mapping[str, str], path: Path, line: int, root: Path) -> It
         if not (name in given or by_identity or by_keys):
             yield Finding(path, line, f"the code reads the setting {name}, which is not given")
     for name in sorted(set(given) - asked):
-        if not name.startswith(_OF_THE_HOST) and not _used_by_a_trigger(name, asked):
+        if name not in _OF_THE_HOST and name not in _NEEDED_BY_THE_HOST:
             yield Finding(path, line, f"nothing reads the setting {name}")
-
-
-def _used_by_a_trigger(name: str, asked: set[str]) -> bool:
-    """Whether it tells the host with which credential to use a connection that the code uses too."""
-    connection, _, suffix = name.partition("__")
-    return suffix == "credential" and f"{connection}__clientId" in asked
 
 
 @functools.cache

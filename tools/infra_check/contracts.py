@@ -11,9 +11,10 @@ from typing import Any
 from shared.errors import did_you_mean
 from tools.infra_check.evaluate import Deployment
 from tools.infra_check.functions import DECORATORS
-from tools.infra_check.syntax import Declaration, Finding, properties
+from tools.infra_check.syntax import Declaration, Finding, line_of, properties
 from tools.infra_check.values import Unknown, alternatives, kind_of_value
 
+_OF_A_MODULE = frozenset({"name", "scope", "params", "dependsOn"})
 #: `${NAME}` and `${NAME=default}`, which azd replaces in main.parameters.json.
 _AZD = re.compile(r"\$\{(\w+)(?:=([^}]*))?\}")
 
@@ -93,6 +94,7 @@ def _module(deployment: Deployment, declaration: Declaration) -> Iterator[Findin
     if child is None:
         yield Finding(path, declaration.line, f"module {declaration.name}: the file {declaration.type} is not there")
         return
+    yield from _module_body(deployment, declaration)
     declared = {each.name: each for each in child.template.of_kind("param")}
     lines = _argument_lines(declaration)
     for name, value in child.arguments.items():
@@ -104,6 +106,15 @@ def _module(deployment: Deployment, declaration: Declaration) -> Iterator[Findin
     for name, parameter in declared.items():
         if parameter.value is None and name not in child.arguments:
             yield Finding(path, declaration.line, f"module {declaration.name} needs the param {name}")
+
+
+def _module_body(deployment: Deployment, declaration: Declaration) -> Iterator[Finding]:
+    given = {} if declaration.value is None else {key: line_of(node) for key, node, _ in properties(declaration.value)}
+    place = (deployment.template.path, declaration.line)
+    for name in set(given) - _OF_A_MODULE:
+        yield Finding(place[0], given[name], f"module {declaration.name}: {name} is not a property of modules")
+    for name in {"name", "scope"} - set(given):
+        yield Finding(*place, f"module {declaration.name}: {name} is required here and missing")
 
 
 def _argument_lines(declaration: Declaration) -> dict[str, int]:

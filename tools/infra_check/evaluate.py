@@ -32,7 +32,7 @@ from tools.infra_check.syntax import (
     text,
     walk,
 )
-from tools.infra_check.values import OneOf, Unknown, alternatives, combine, one_of
+from tools.infra_check.values import OneOf, Partial, Unknown, alternatives, combine, one_of
 
 Locals = Mapping[str, Any]
 
@@ -109,15 +109,19 @@ class Deployment:
     @functools.cached_property
     def resources(self) -> list[Deployed]:
         """All that it deploys itself, those of a loop one by one."""
-        return list(self._deployed())
+        return [each for each in self.mentioned if not each.declaration.existing]
 
-    def _deployed(self) -> Iterator[Deployed]:
+    @functools.cached_property
+    def mentioned(self) -> list[Deployed]:
+        """The same with those that exist already."""
+        return list(self._mentioned())
+
+    def _mentioned(self) -> Iterator[Deployed]:
         for declaration in self.template.of_kind("resource"):
             for local in self._rounds(declaration):
-                if declaration.value is not None:
-                    value = self.value(declaration.value, local)
-                    if isinstance(value, dict) and not declaration.existing:
-                        yield Deployed(declaration, self, value)
+                value = None if declaration.value is None else self.value(declaration.value, local)
+                if isinstance(value, dict):
+                    yield Deployed(declaration, self, value)
 
     def everything(self) -> Iterator[Deployment]:
         """This one and all below it."""
@@ -291,6 +295,8 @@ class Deployment:
             return self._output_of(node, of.of, name)
         if isinstance(of, _Read):
             return self._read(node, of, name)
+        if isinstance(of, dict) and name not in of and not isinstance(of, Partial):
+            return self._report(node, f"{text(node.named_children[0])} has no property {name}.{did_you_mean(name, of)}")
         return of.get(name, Unknown()) if isinstance(of, dict) else Unknown()
 
     def _member_of_resource(self, node: Node, of: ResourceReference, name: str) -> Any:

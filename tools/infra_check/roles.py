@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from tools.infra_check.evaluate import Deployed, ResourceReference
+from tools.infra_check.evaluate import Deployed, Deployment, ModuleReference, ResourceReference
 from tools.infra_check.syntax import Finding
 from tools.infra_check.values import at
 
@@ -92,6 +93,21 @@ def check_roles(resources: list[Deployed], queues: set[str]) -> Iterator[Finding
         else:
             given.add((role.id, name))
     yield from _missing(resources, assignments, given, queues)
+
+
+def check_order(main: Deployment) -> Iterator[Finding]:
+    """The app comes after the roles: it reads its code and its keys from the storage account as soon as it is there."""
+    modules = {declaration.name: declaration for declaration in main.template.of_kind("module")}
+    roles = {name for name, declaration in modules.items() if Path(declaration.type).name == FILE}
+    for declaration in modules.values():
+        deployment = main.module(declaration)
+        if deployment is None or not any(each.type == "Microsoft.Web/sites" for each in deployment.resources):
+            continue
+        body = main.value(declaration.value) if declaration.value is not None else {}
+        waits_for = {each.declaration.name for each in body.get("dependsOn", []) if isinstance(each, ModuleReference)}
+        if not roles & waits_for:
+            message = f"module {declaration.name} must come after the roles: dependsOn: [{', '.join(roles)}]"
+            yield Finding(main.template.path, declaration.line, message)
 
 
 def _missing(

@@ -60,6 +60,10 @@ def _is(type_: str, path: str, *allowed: Any) -> Rule:
     return Rule(type_, path, True, " or ".join(map(str, allowed)), lambda value: value in allowed)
 
 
+def _any(type_: str, path: str) -> Rule:
+    return Rule(type_, path, True, "set", bool)
+
+
 def _among(type_: str, path: str, *allowed: Any) -> Rule:
     return Rule(type_, path, False, "one of " + ", ".join(map(str, allowed)), lambda value: value in allowed)
 
@@ -110,15 +114,36 @@ RULES = (
     _is(_SITE, "properties.siteConfig.ftpsState", "Disabled"),
     Rule(_SITE, "properties.siteConfig.cors.allowedOrigins", True, "without *", lambda value: "*" not in value),
     Rule(_SIGNALR, "properties.cors.allowedOrigins", True, "without *", lambda value: "*" not in value),
+    _any("Microsoft.Insights/components", "properties.WorkspaceResourceId"),
+    # What makes the app run on Flex Consumption, and the browser's connections go to SignalR alone.
+    _is("Microsoft.Web/serverfarms", "sku.name", "FC1"),
+    _is("Microsoft.Web/serverfarms", "sku.tier", "FlexConsumption"),
+    _is("Microsoft.Web/serverfarms", "properties.reserved", True),
+    _is(_SITE, "kind", "functionapp,linux"),
+    _any(_SITE, "properties.serverFarmId"),
+    _any(_SITE, "identity.userAssignedIdentities"),
+    _is(_SITE, "properties.functionAppConfig.deployment.storage.type", "blobContainer"),
+    _any(_SITE, f"{_DEPLOYMENT}.userAssignedIdentityResourceId"),
+    _is(_SITE, "properties.functionAppConfig.runtime.name", "python"),
+    _among(_SITE, "properties.functionAppConfig.runtime.version", "3.11", "3.12", "3.13"),
+    # azd deploys the service `api` of azure.yaml to the app with this tag.
+    _is(_SITE, "tags.azd-service-name", "api"),
+    Rule(
+        _SIGNALR,
+        "properties.features",
+        True,
+        "with the service mode Serverless",
+        lambda value: {"flag": "ServiceMode", "value": "Serverless"} in value,
+    ),
+    # A right must know what it is given to: Azure may look for the principal before it is known everywhere.
+    _any("Microsoft.Authorization/roleAssignments", "properties.principalType"),
+    _any("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments", "properties.principalId"),
     # Ranges, from the reference of each service.
     _lasting(_QUEUE, "properties.lockDuration", "PT5S", "PT5M"),
     _lasting(_QUEUE, "properties.duplicateDetectionHistoryTimeWindow", "PT20S", "P7D"),
     _lasting(_QUEUE, "properties.defaultMessageTimeToLive", "PT1S", "P3650D"),
     _between(_QUEUE, "properties.maxDeliveryCount", 1, 2000),
     _among(_BUS, "sku.capacity", 1, 2, 4, 8, 16),
-    _is("Microsoft.Web/serverfarms", "sku.name", "FC1"),
-    _is(_SITE, "properties.functionAppConfig.runtime.name", "python"),
-    _among(_SITE, "properties.functionAppConfig.runtime.version", "3.11", "3.12", "3.13"),
     _among(_SITE, f"{_SCALE}.instanceMemoryMB", 512, 2048, 4096),
     _between(_SITE, f"{_SCALE}.maximumInstanceCount", 1, 1000),
     _between(_SITE, f"{_SCALE}.triggers.http.perInstanceConcurrency", 1, 1000),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.errors import did_you_mean
-from tools.infra_check.evaluate import Deployed, Deployment
+from tools.infra_check.evaluate import Deployed, Deployment, ResourceReference
 from tools.infra_check.schemas import Property, Schema, kind_of, schema_of, versions_of
 from tools.infra_check.syntax import Declaration, Finding
 from tools.infra_check.values import Partial, alternatives, kind_of_value
@@ -21,6 +21,10 @@ def check_types(deployment: Deployment) -> Iterator[Finding]:
     """Findings of one template."""
     for declaration in deployment.template.of_kind("resource"):
         yield from _unknown_type(deployment, declaration)
+    for resource in deployment.mentioned:
+        yield from _parent(resource)
+        if resource.declaration.existing:
+            yield from _existing(resource)
     for resource in deployment.resources:
         schema = schema_of(resource.declaration.type)
         if schema is not None:
@@ -38,6 +42,27 @@ def _unknown_type(deployment: Deployment, declaration: Declaration) -> Iterator[
             else f"{name} is not a known type: add it to TYPES of tools/infra_check/generate.py or to hand_kept.json"
         )
         yield Finding(deployment.template.path, declaration.line, message)
+
+
+def _parent(resource: Deployed) -> Iterator[Finding]:
+    """A child names its parent, which is of the type that the child's begins with."""
+    *above, _ = resource.type.split("/")
+    if len(above) < 2:
+        return
+    parent = resource.value.get("parent")
+    if not isinstance(parent, ResourceReference):
+        yield resource.finding(f"{resource.declaration.name}: parent is required and missing", "parent")
+    elif parent.declaration.type.split("@", maxsplit=1)[0] != "/".join(above):
+        message = f"{resource.declaration.name}: parent is a {parent.declaration.type}, not a {'/'.join(above)}"
+        yield resource.finding(message, "parent")
+
+
+def _existing(resource: Deployed) -> Iterator[Finding]:
+    name = resource.declaration.name
+    if "name" not in resource.value:
+        yield resource.finding(f"{name}: name is required and missing")
+    for key in set(resource.value) - {"name", "parent", "scope"}:
+        yield resource.finding(f"{name}: {key} cannot be given to a resource that exists", key)
 
 
 class _Check:
@@ -58,8 +83,9 @@ class _Check:
             yield from self._member(name, given, members, path)
         if not isinstance(value, Partial):
             required = {name for name, each in members.items() if each.required and not each.read_only}
-            if not path and self._schema.name.count("/") == 1 and "location" in members:
-                required.add("location")  # not always marked as required, and never optional
+            if not path and self._schema.name.count("/") == 1:
+                # A location is not always marked as required, and never optional; by tags a bill is read.
+                required |= {"location", "tags"} & set(members)
             for name in sorted(required - set(value)):
                 yield self._finding("is required and missing", (*path, name))
 
