@@ -1,7 +1,7 @@
 """Counting what happens in this process, in a row of its own; and adding up the rows of processes that are gone.
 
-A process counts in memory and writes its row of kind "counter" at most once a second while it is busy, and once more
-when its last job in hand has ended, so that one that is stopped in good order has written all. `live` is what the row
+A process counts in memory and writes its row of kind "counter" about once a second while it is busy. The last job in
+hand waits for that, so that a process that is stopped in good order has written all. `live` is what the row
 adds to the totals. The janitor moves it of a silent process into the row `retired`, in one transaction, and notes it
 under `folded`: should the process write again after all, it writes what it has counted beyond that, and nothing counts
 twice or is lost. No write depends on the process's knowing whether its last one arrived.
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -84,6 +85,9 @@ class Recorder:
         self._sent_at: datetime | None = None
         self._unwritten = False
         self._invocations = 0
+        self._several = False
+        self._begun = asyncio.Event()
+        self._written_at = 0.0
         self._writing = asyncio.Lock()
         self._later: asyncio.Task[None] | None = None
         self._complained_at: datetime | None = None
@@ -126,10 +130,28 @@ class Recorder:
     async def invocation(self) -> AsyncIterator[None]:
         """Around the work on a message. The last one in hand leaves nothing unwritten: the process may end now."""
         self._invocations += 1
+        self._several = self._several or self._invocations > 1
+        self._begun.set()
         try:
             yield
         finally:
             self._invocations -= 1
+            if self._invocations == 0:
+                self._begun.clear()
+                await self._leave()
+
+    async def _leave(self) -> None:
+        """Write, though not twice within a second, nor at all when somebody else begins meanwhile and will leave later.
+
+        Only a host that was seen to hand out several messages at once is sure to begin another in the meantime; one
+        that does not would be held up.
+        """
+        pause = self._written_at + FLUSH_SECONDS - time.monotonic() if self._several else 0
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, pause)):
+                    await self._begun.wait()
+        finally:  # when the host stops, too
             if self._invocations == 0:
                 await self.flush()
 
@@ -160,6 +182,7 @@ class Recorder:
         try:
             await self._move_minutes()
             await self._store()
+            self._written_at = time.monotonic()
             written = True
         except TransientError as exc:
             self._complain(exc)

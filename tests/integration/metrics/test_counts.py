@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -82,10 +83,14 @@ def submit_all(api: Api) -> list[dict[str, Any]]:
     for job, request in zip(jobs, requested, strict=True):
         runs_long = request["payload"].get("progress_steps") == 600
         if runs_long:
-            wait_until(lambda job=job: api.get(job["links"]["self"]).json()["state"] == "running", "the long run", 60)
+            wait_until(functools.partial(is_running, api, job), "the long run", 60)
         if runs_long or "delay_seconds" in request:
             assert api.call("DELETE", f"/jobs/{job['job_id']}").status_code in {200, 202}
     return jobs
+
+
+def is_running(api: Api, job: dict[str, Any]) -> bool:
+    return bool(api.get(job["links"]["self"]).json()["state"] == "running")
 
 
 def stop_in_good_order(stack: RunningStack, worker: str) -> None:

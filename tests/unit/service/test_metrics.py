@@ -102,6 +102,41 @@ async def test_the_last_invocation_leaves_nothing_unwritten_and_the_others_do_no
     assert await table.submitted() == 2
 
 
+async def test_one_at_a_time_is_written_at_once_and_not_held_up(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.service.metrics.FLUSH_SECONDS", 3600)
+    recorder = table.start()
+    for number in range(1, 4):
+        async with asyncio.timeout(10), recorder.invocation():
+            table.submit(recorder)
+        assert await table.submitted() == number
+
+
+async def test_where_several_run_at_once_the_last_one_waits_for_the_next_write_or_its_successor(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = table.start()
+    async with recorder.invocation(), recorder.invocation():
+        table.submit(recorder)
+    assert await table.submitted() == 1
+    monkeypatch.setattr("shared.service.metrics.FLUSH_SECONDS", 3600)
+
+    async def work() -> None:
+        async with recorder.invocation():
+            table.submit(recorder)
+            await asyncio.sleep(0.01)
+
+    first = asyncio.create_task(work())
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    second = asyncio.create_task(work())
+    async with asyncio.timeout(10):
+        await first
+    assert await table.submitted() == 1
+    second.cancel()
+    await asyncio.wait({second}, timeout=10)
+    assert await table.submitted() == 3
+
+
 async def test_a_table_that_is_away_only_delays_counts(table: Table) -> None:
     recorder = table.start()
     table.faults.plant("", TransientError("away"), times=100)
