@@ -107,6 +107,8 @@ FAULTS = [
           "'azd-service-name': 'app'", "tags.azd-service-name is 'app', but must be api"),
     Fault("SignalR that keeps servers", MODULES + "signalr.bicep", "value: 'Serverless'", "value: 'Default'",
           "but must be with the service mode Serverless"),
+    Fault("Cosmos DB that is paid by the hour", MODULES + "cosmos.bicep", "[{ name: 'EnableServerless' }]",
+          "[{ name: 'EnableServerles' }]", "must be EnableServerless, or none for autoscale"),
     # Security
     Fault("local auth of Service Bus", MODULES + "service-bus.bicep", "disableLocalAuth: true",
           "disableLocalAuth: false", "properties.disableLocalAuth is False, but must be True"),

@@ -114,7 +114,16 @@ RULES = (
     _is(_SITE, "properties.siteConfig.ftpsState", "Disabled"),
     Rule(_SITE, "properties.siteConfig.cors.allowedOrigins", True, "without *", lambda value: "*" not in value),
     Rule(_SIGNALR, "properties.cors.allowedOrigins", True, "without *", lambda value: "*" not in value),
+    *(_any(type_, "properties.publicNetworkAccess") for type_ in (_BUS, _COSMOS, _STORAGE)),
     _any("Microsoft.Insights/components", "properties.WorkspaceResourceId"),
+    # Without it the account is paid by provisioned throughput.
+    Rule(
+        _COSMOS,
+        "properties.capabilities",
+        True,
+        "EnableServerless, or none for autoscale",
+        lambda value: value in ([], [{"name": "EnableServerless"}]),
+    ),
     # What makes the app run on Flex Consumption, and the browser's connections go to SignalR alone.
     _is("Microsoft.Web/serverfarms", "sku.name", "FC1"),
     _is("Microsoft.Web/serverfarms", "sku.tier", "FlexConsumption"),
@@ -126,6 +135,7 @@ RULES = (
     _any(_SITE, f"{_DEPLOYMENT}.userAssignedIdentityResourceId"),
     _is(_SITE, "properties.functionAppConfig.runtime.name", "python"),
     _among(_SITE, "properties.functionAppConfig.runtime.version", "3.11", "3.12", "3.13"),
+    _any("Microsoft.Resources/resourceGroups", "tags.azd-env-name"),
     # azd deploys the service `api` of azure.yaml to the app with this tag.
     _is(_SITE, "tags.azd-service-name", "api"),
     Rule(
