@@ -17,6 +17,7 @@ from shared.azure.connecting import credential
 from shared.config import Connection
 from shared.jobs.model import Job
 from shared.service.ports import TransientError
+from shared.service.tracing import background_task
 from shared.service.view import job_view
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class SignalRNotifier:
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(job)
         if self._pushing is None or self._pushing.done():
-            self._pushing = asyncio.get_running_loop().create_task(self._push_all())
+            self._pushing = background_task(self._push_all())
 
     async def negotiate(self) -> Mapping[str, str]:
         """See Notifier. The token's audience is the URL itself."""

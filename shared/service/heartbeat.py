@@ -14,6 +14,7 @@ from shared import __version__
 from shared.jobs.model import Priority
 from shared.service.metrics import fold_silent, forget_minutes
 from shared.service.ports import PreconditionFailedError, Record, Records, Services, TransientError
+from shared.service.tracing import background_task
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Heartbeat:
         """Around every invocation of a function that takes messages."""
         self._functions.add(function)
         if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._beat_on())
+            self._beating = background_task(self._beat_on())
         async with self._services.metrics.invocation():
             yield
 

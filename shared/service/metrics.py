@@ -23,6 +23,7 @@ import msgspec
 from shared.jobs.metrics import Counts, minute_of, total
 from shared.jobs.model import Job, JobState
 from shared.service.ports import ConflictError, PreconditionFailedError, Record, Records, TransientError
+from shared.service.tracing import background_task
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Recorder:
         """Where to count now. What is counted is written soon."""
         self._unwritten = True
         if self._later is None or self._later.done():
-            self._later = asyncio.get_running_loop().create_task(self._write_later())
+            self._later = background_task(self._write_later())
         return self._counted, self._minutes.setdefault(minute_of(self._clock()), Counts())
 
     async def _write_later(self) -> None:

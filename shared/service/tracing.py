@@ -7,15 +7,17 @@ runs in is a context variable, which tasks inherit, and threads that are started
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import enum
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 # Section 3.2: version (never ff), trace id and parent id (never all zeros), flags.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
@@ -113,6 +115,11 @@ def parse_traceparent(text: str) -> tuple[str, str] | None:
     """Trace id and span id of a traceparent; None when it is not one."""
     match = _TRACEPARENT.fullmatch(text)
     return (match[1], match[2]) if match else None
+
+
+def background_task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that outlives what started it, and belongs to no span: its log lines are not those of some job."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
 
 @contextmanager

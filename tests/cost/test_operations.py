@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.xdist_group("cost"), pytest.mark.timeout(180)]
 
 #: So many that what the app does by the second, not by the job, is little beside them.
 JOBS = 20
-#: That little, a job: handshakes of links.
-BESIDE = 0.25
+#: That little, a job: handshakes of links, messages that a receiver gives back because it stops waiting.
+BESIDE = 0.5
 PROCESSES = 2
 
 

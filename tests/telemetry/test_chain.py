@@ -20,7 +20,7 @@ from tests.integration.supervisor.waiting import wait_until
 from tests.services import ROOT
 from tests.telemetry.ingestion import Envelope, Ingestion
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("telemetry"), pytest.mark.timeout(180)]
 
 CLIENT_TRACE, CLIENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FUNCTION_KEY = "canary-function-key"
