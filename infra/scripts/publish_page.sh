@@ -6,13 +6,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../static-ui"
 : "${API_URL:?is not set: run this by azd, or take it from the outputs of the deployment}"
 : "${WEBSITE_URL:?is not set}" "${WEBSITE_STORAGE_ACCOUNT:?is not set}"
 
+# Not into dist/, which the local stack serves: its page speaks to the local API.
+built="$(mktemp -d)"
+trap 'rm -rf "$built"' EXIT
 npm ci --no-audit --no-fund --loglevel=error
-npm run build --silent
-printf '{"apiBase": "%s"}\n' "$API_URL" > dist/config.json
+npm run build --silent -- --outDir "$built" --emptyOutDir
+printf '{"apiBase": "%s"}\n' "$API_URL" > "$built/config.json"
 
 upload() { # pattern, cache control
     az storage blob upload-batch --account-name "$WEBSITE_STORAGE_ACCOUNT" --auth-mode login --only-show-errors \
-        --source dist --destination '$web' --overwrite --pattern "$1" --content-cache-control "$2" --output none
+        --source "$built" --destination '$web' --overwrite --pattern "$1" --content-cache-control "$2" --output none
 }
 
 # The right to upload was given a moment ago, and can take minutes to be known everywhere.
@@ -29,7 +32,9 @@ for attempt in {1..20}; do
     echo "Waiting for the right to upload (attempt $attempt of 20)"
     sleep 15
 done
-for file in index.html config.json favicon.svg theme.js; do
-    upload "$file" 'no-cache'
+for file in "$built"/*; do
+    if [ -f "$file" ]; then
+        upload "$(basename "$file")" 'no-cache'
+    fi
 done
 echo "The page is at $WEBSITE_URL"
