@@ -28,7 +28,7 @@ from shared.service.claim import (
 )
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
-from shared.service.tracing import ATTEMPT_SECONDS, OLDEST_SECONDS
+from shared.service.tracing import ATTEMPT_SECONDS, OLDEST_SECONDS, message_request
 
 logger = logging.getLogger(__name__)
 
@@ -135,13 +135,16 @@ async def bury(services: Services, body: bytes, message_id: str, reason: str, de
             None, body, message_id, services.clock() + NEWER_MESSAGE_WAIT, reason, description
         )
         return
-    try:
-        await _bury(services, message, reason, description)
-    except TransientError as exc:
-        # A message that is abandoned comes back at once: an outage would use up the deliveries of the last queue too.
-        logger.warning("job %s: not buried yet, trying again: %s", message.job.job_id, exc)
-        due = services.clock() + BURY_AGAIN * (0.5 + services.rng.random())
-        await services.queue.put_back(None, body, message_id, due, reason, description)
+    with message_request(services.telemetry, "bury", message) as span:
+        try:
+            await _bury(services, message, reason, description)
+            span.end("settled", success=True)
+        except TransientError as exc:
+            span.end("postponed", success=False)
+            # Abandoned it would come back at once: an outage would use up the deliveries of the last queue too.
+            logger.warning("job %s: not buried yet, trying again: %s", message.job.job_id, exc)
+            due = services.clock() + BURY_AGAIN * (0.5 + services.rng.random())
+            await services.queue.put_back(None, body, message_id, due, reason, description)
 
 
 async def _bury(services: Services, message: JobMessage, reason: str, description: str) -> None:

@@ -6,9 +6,7 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,7 +47,7 @@ from shared.service.flow import Admission
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.put_off import put_off
 from shared.service.running import RunningJob
-from shared.service.tracing import ATTEMPT_SECONDS, WAIT_SECONDS, Span, request
+from shared.service.tracing import ATTEMPT_SECONDS, WAIT_SECONDS, Span, message_request
 from shared.service.validation import convert
 
 logger = logging.getLogger(__name__)
@@ -104,30 +102,13 @@ async def _admit_and_run(services: Services, message: JobMessage, *, redelivered
         await put_off(services, message, admission, redelivered=redelivered)
         return
     try:
-        with _span(services, message) as span:
+        with message_request(services.telemetry, "run", message) as span:
             held = await claim(services, message, redelivered=redelivered)
             if held is not None:
                 with services.metrics.run(held.job):
                     await _run(services, held, admission, span)
     finally:
         await services.flow.release(admission)
-
-
-@contextmanager
-def _span(services: Services, message: JobMessage) -> Iterator[Span]:
-    job = message.job
-    with request(
-        services.telemetry,
-        f"run {job.job_type}",
-        job.traceparent,
-        job_id=job.job_id,
-        trace_id=job.trace_id,
-        job_type=job.job_type,
-        priority=str(job.priority),
-        attempt=str(message.attempt),
-    ) as span:
-        span.end("nothing_to_run", success=True)
-        yield span
 
 
 async def _run(services: Services, held: VersionedJob, admission: Admission, span: Span) -> None:

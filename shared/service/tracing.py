@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from shared.jobs.model import JobMessage
+
 # Section 3.2: version (never ff), trace id and parent id (never all zeros), flags.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
@@ -137,6 +139,24 @@ def request(telemetry: Telemetry, name: str, traceparent: str, **dimensions: str
             dimensions=dimensions,
         )
     ) as span:
+        yield span
+
+
+@contextmanager
+def message_request(telemetry: Telemetry, verb: str, message: JobMessage) -> Iterator[Span]:
+    """A span for what a message asks for, a child of the request that submitted its job."""
+    job = message.job
+    with request(
+        telemetry,
+        f"{verb} {job.job_type}",
+        job.traceparent,
+        job_id=job.job_id,
+        trace_id=job.trace_id,
+        job_type=job.job_type,
+        priority=str(job.priority),
+        attempt=str(message.attempt),
+    ) as span:
+        span.end("nothing_to_do", success=True)
         yield span
 
 

@@ -15,7 +15,7 @@ from shared.service.repair import repair
 from shared.service.tracing import Span
 from tests.unit.service.world import Work, World
 from tools.monitoring_check import faults
-from tools.monitoring_check.files import ALERTS, BICEP, QUERIES, WORKBOOK, queries
+from tools.monitoring_check.files import ALERTS, BICEP, QUERIES, WORKBOOK, queries, runbook_queries
 from tools.monitoring_check.workbook import workbook
 
 
@@ -145,3 +145,4 @@ def test_an_alert_without_a_runbook_or_a_query_is_found() -> None:
 
 def test_every_file_is_looked_at() -> None:
     assert len(queries()) == len(list(QUERIES.iterdir())) + len(list(ALERTS.iterdir()))
+    assert {name.split()[0] for name in runbook_queries()} == {"no-heartbeat.md", "poison.md"}

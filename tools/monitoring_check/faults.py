@@ -8,7 +8,18 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.monitoring_check.files import ALERTS, ANALYSER, BICEP, QUERIES, ROOT, RUNBOOKS, TABLES, WORKBOOK, queries
+from tools.monitoring_check.files import (
+    ALERTS,
+    ANALYSER,
+    BICEP,
+    QUERIES,
+    ROOT,
+    RUNBOOKS,
+    TABLES,
+    WORKBOOK,
+    queries,
+    runbook_queries,
+)
 
 _METRIC = re.compile(r'"(dtq_\w+)"')
 _DIMENSION = re.compile(r"customDimensions\.(\w+)")
@@ -105,7 +116,7 @@ def all_faults(metrics: Mapping[str, set[str]], dimensions: set[str], outcomes: 
     """Everything that is wrong."""
     texts = queries()
     return [
-        *parse_faults(texts),
+        *parse_faults(texts | runbook_queries()),
         *comment_faults(texts),
         *name_faults(texts, metrics, dimensions, outcomes),
         *workbook_faults(json.loads(WORKBOOK.read_text())),
