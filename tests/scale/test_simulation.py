@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.jobs import ids
-from tools.monitoring_check.files import ROOT
+from tests.services import ROOT
 from tools.scale.__main__ import SCENARIOS, table
 from tools.scale.ceilings import SHARDS, ceiling_table
 from tools.scale.picture import draw

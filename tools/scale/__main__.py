@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from tools.monitoring_check.files import ROOT
 from tools.scale.ceilings import ceiling_table
 from tools.scale.picture import draw
 from tools.scale.simulation import Outcome, Scenario, simulate
 
-PICTURE = ROOT / "docs/images/scale.svg"
+PICTURE = Path(__file__).resolve().parents[2] / "docs/images/scale.svg"
 
 SCENARIOS = (
     Scenario(name="Standard, from zero"),
