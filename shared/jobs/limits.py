@@ -14,14 +14,18 @@ from shared.jobs.model import Priority
 
 #: A token may be used so long after its time, in seconds: who comes a little late for it loses nothing.
 GRACE = 1.0
-#: A token is handed out at most so long before its time, in seconds; so long a job waits for it in hand.
+#: A token is handed out at most so long before its time, in seconds, and at most so many are: the jobs wait for them in
+#: hand, where others of their queue could run.
 AHEAD = 1.0
+AHEAD_TOKENS = 8
 #: A line is taken for empty when nobody has come for what is free for so many seconds and two intervals.
 IDLE = 1.0
 #: A lease lasts so many seconds unless it is renewed.
 LEASE_SECONDS = 30.0
 #: A run is taken for at least so many seconds long when the line for a concurrency limit is paced.
 SHORTEST_RUN = 0.1
+#: A line for a concurrency limit is paced so much quicker than leases should come free, so that none waits for a job.
+PACE = 1.25
 #: The weight of the newest run in the average length.
 _NEWEST = 0.25
 
@@ -100,11 +104,10 @@ def tidy(record: LimitRecord, limit: Limit, now: float) -> LimitRecord:
 
 
 def interval(record: LimitRecord) -> float:
-    """Seconds between two places in a line: the rate's, or half of what a lease takes to come free, so that none waits
-    for a job; who comes too early lines up again."""
+    """Seconds between two places in a line: the rate's, or what a lease takes to come free."""
     seconds = 1 / record.limit.rate_per_second if record.limit.rate_per_second else 0.0
     if record.limit.max_concurrent:
-        seconds = max(seconds, max(record.run_seconds, SHORTEST_RUN) / record.limit.max_concurrent / 2)
+        seconds = max(seconds, max(record.run_seconds, SHORTEST_RUN) / record.limit.max_concurrent / PACE)
     return seconds
 
 
@@ -121,7 +124,7 @@ def let_in(
     rate = record.limit.rate_per_second
     if rate and token is None:
         token = max(record.next, now - GRACE)
-        if token > now + AHEAD:
+        if token > now + min(AHEAD, AHEAD_TOKENS / rate):
             return None
         record = msgspec.structs.replace(record, next=token + 1 / rate)
     token = now if token is None else token

@@ -34,12 +34,13 @@ logger = logging.getLogger(__name__)
 KIND = "limit"
 #: How often a record is written while others write it too, before the jobs that ask are put off.
 TRIES = 8
-#: The wait between two such tries, in seconds, is left to chance and grows by so much.
-PAUSE_SECONDS = 0.01
+#: Who finds that others write too waits before each write, in seconds at random up to a bound that doubles with every
+#: conflict and halves with every success. Jobs that ask meanwhile share the write.
+SHORTEST_SPREAD, LONGEST_SPREAD = 0.005, 0.1
 #: Jobs that ask while the record cannot be had come back after so many seconds, spread evenly.
 UNKNOWN_SECONDS = (2.0, 5.0)
 #: Leases that no job uses are given back after so many seconds: the next job may want them.
-LINGER_SECONDS = 0.2
+LINGER_SECONDS = 0.05
 #: Tokens are fetched ahead in blocks, as many as this instance has used of late in a second divided by this.
 BLOCKS_A_SECOND = 4
 #: So many lengths of runs are kept until the next write tells the others.
@@ -82,6 +83,7 @@ class SharedLimit:
         self._etag = ""
         self._alone = False
         self._unsure = False
+        self._spread = 0.0
         self._lock = asyncio.Lock()
         self._asks: list[_Ask] = []
         self._tokens: deque[float] = deque()
@@ -170,19 +172,22 @@ class SharedLimit:
 
     async def _exchange(self) -> None:
         """Answer everybody who asks, and tell the others what runs here, by one conditional write."""
-        for attempt in range(TRIES):
+        for _ in range(TRIES):
+            if self._spread:
+                await asyncio.sleep(self._spread * self._rng.random())
             try:
                 if not self._alone:
                     await self._read()
                 await self._write()
             except (ConflictError, PreconditionFailedError):
                 self._alone = False
-                await asyncio.sleep(PAUSE_SECONDS * attempt * self._rng.random())
+                self._spread = min(LONGEST_SPREAD, max(SHORTEST_SPREAD, 2 * self._spread))
             except TransientError as exc:
                 self._alone = False
                 logger.warning("the limit %s cannot be had, its jobs are put off: %s", self._key, exc)
                 break
             else:
+                self._spread = self._spread / 2 if self._spread > SHORTEST_SPREAD else 0.0
                 return
         for ask in self._asks:
             until = self._clock() + timedelta(seconds=self._rng.uniform(*UNKNOWN_SECONDS))

@@ -87,7 +87,7 @@ class Instances:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_limit, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(shared_limit, "LONGEST_SPREAD", 0)
     monkeypatch.setattr(shared_limit, "LINGER_SECONDS", 0)
 
 
