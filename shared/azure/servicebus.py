@@ -58,8 +58,8 @@ _REFUSED = (
 #: A queue that is held tells nothing, and so may hold anything.
 SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
-#: How far into a queue the oldest active message is looked for behind scheduled ones.
-_PEEK = 100
+#: How far into a queue the oldest active message is looked for: it is the first, or behind scheduled ones.
+_PEEKS = (1, 100)
 
 
 class ServiceBusConnection:
@@ -213,9 +213,10 @@ class ServiceBusJobQueue:
                 asyncio.timeout(PATIENCE_SECONDS),
                 self._bus.client().get_queue_receiver(queue, prefetch_count=0) as receiver,
             ):
-                for message in await receiver.peek_messages(_PEEK):
-                    if message.state is ServiceBusMessageState.ACTIVE:
-                        return message.enqueued_time_utc
+                for count in _PEEKS:
+                    for message in await receiver.peek_messages(count):
+                        if message.state is ServiceBusMessageState.ACTIVE:
+                            return message.enqueued_time_utc
         except MessagingEntityDisabledError:
             return SINCE_EVER
         except (AzureError, ServiceBusError, TimeoutError) as exc:
