@@ -52,8 +52,8 @@ from shared.service.validation import convert
 
 logger = logging.getLogger(__name__)
 
-#: Sync handlers that run at once in one instance: as many as the host gives to all its queues.
-HANDLER_THREADS = 64
+#: Threads beyond the slots: a sync handler that outlives its deadline keeps its thread, but not its slot.
+SPARE_THREADS = 48
 #: A result may be this long as JSON, in bytes: Cosmos DB takes 2 MB, and the rest of the document needs room.
 MAX_RESULT = 1_000_000
 #: A job may be put off for so long at a time.
@@ -65,8 +65,9 @@ _WELL = frozenset({"completed", "snoozed", "cancelled"})
 
 
 @functools.cache
-def _handler_threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(HANDLER_THREADS, thread_name_prefix="handler")
+def _handler_threads(slots: int) -> ThreadPoolExecutor:
+    """The threads of sync handlers; each is started when there is a use for it."""
+    return ThreadPoolExecutor(slots + SPARE_THREADS, thread_name_prefix="handler")
 
 
 async def run_message(
@@ -155,7 +156,7 @@ async def _call(services: Services, running: RunningJob) -> Outcome:
     try:
         payload = convert(running.job.payload, job_type.payload_type, at="/payload")
         async with timeout:
-            value = await _invoke(job_type, payload, running)
+            value = await _invoke(services, job_type, payload, running)
         return _completed(value)
     except InvalidRequestError as exc:
         return Failed(JobError("invalid_payload", str(exc), retryable=False))
@@ -175,12 +176,13 @@ async def _call(services: Services, running: RunningJob) -> Outcome:
         return outcome
 
 
-async def _invoke(job_type: JobType, payload: Any, running: RunningJob) -> Any:
+async def _invoke(services: Services, job_type: JobType, payload: Any, running: RunningJob) -> Any:
     if job_type.is_async:
         return await job_type.handler(payload, running)
     loop = asyncio.get_running_loop()
     context = contextvars.copy_context()  # the thread's calls and log lines belong to the job's span
-    return await loop.run_in_executor(_handler_threads(), context.run, job_type.handler, payload, running)
+    threads = _handler_threads(services.settings.slots)
+    return await loop.run_in_executor(threads, context.run, job_type.handler, payload, running)
 
 
 def _completed(value: Any) -> Outcome:

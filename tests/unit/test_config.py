@@ -72,6 +72,8 @@ BOUNDS = {
     "DTQ_MAX_PAYLOAD_BYTES": ("max_payload_bytes", 1024, 194560),
     "DTQ_MAX_BATCH_BYTES": ("max_batch_bytes", 1024, 104857600),
     "DTQ_LEASE_SECONDS": ("lease_seconds", 3, 300),
+    "DTQ_SLOTS": ("slots", 1, 1000),
+    "DTQ_AGEING_SECONDS": ("ageing_seconds", 1, 3600),
     "DTQ_TENANT_MAX_OPEN": ("tenant_max_open", 0, 1_000_000),
 }
 
@@ -91,3 +93,25 @@ def test_a_number_within_its_bounds_is_taken_and_any_other_named_with_them(name:
 def test_a_job_types_own_setting_is_taken() -> None:
     assert load(DTQ_QUOTE_URL="http://127.0.0.1:9").job_type_settings["DTQ_QUOTE_URL"] == "http://127.0.0.1:9"
     assert load(DTQ_COSMOS_DATABASE="other").cosmos_database == "other"
+
+
+def test_weights_are_taken_for_every_priority() -> None:
+    assert load().priority_weights == {"critical": 3, "high": 2, "medium": 1, "low": 0}
+    weights = load(DTQ_PRIORITY_WEIGHTS="low=0, critical=9,high=9,medium=1").priority_weights
+    assert weights == {"critical": 9, "high": 9, "medium": 1, "low": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("critical=3", "name every priority once"),
+        ("critical=3,high=2,medium=1,low=0,lower=0", "name every priority once"),
+        ("critical=3,high=2,medium=1,low=-1", "name every priority once"),
+        ("critical=101,high=2,medium=1,low=0", "name every priority once"),
+        ("critical=x,high=2,medium=1,low=0", "name every priority once"),
+        ("critical=1,high=2,medium=1,low=0", "give no priority more than a more urgent one"),
+    ],
+)
+def test_weights_that_make_no_order_are_refused(text: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=f"DTQ_PRIORITY_WEIGHTS is '{text}', but must {problem}"):
+        load(DTQ_PRIORITY_WEIGHTS=text)

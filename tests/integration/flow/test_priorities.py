@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ import pytest
 
 from tests.integration.flow.board import Board, runs, started, waits
 from tests.integration.supervisor.running import RunningStack
+from tests.services import ROOT
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(180)]
 
 SLOTS = 4
 AGEING = 1
-#: host.json: maxConcurrentCalls.
-IN_HAND = 16
+#: How many messages of each of the four queues the host hands to the worker at most.
+IN_HAND = json.loads((ROOT / "host.json").read_text())["extensions"]["serviceBus"]["maxConcurrentCalls"]
 #: What a slot is taken for beside the job's own run: the claim, the result, the row; generous for a busy machine.
 OVERHEAD = 1.0
 
