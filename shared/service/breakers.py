@@ -76,7 +76,6 @@ class Breakers:
         now = self._clock()
         if breaker is None or state(breaker, now) is BreakerState.CLOSED:
             return False
-        self._window(job_type).clear()
         if state(breaker, now) is BreakerState.HALF_OPEN and not probing(breaker, now):
             return await self._probe(job_type)
         return self._refusal(job_type, breaker)
@@ -101,9 +100,10 @@ class Breakers:
     async def _count(self, job_type: str, error: JobError | None, after: float | None) -> None:
         now = self._clock()
         waits = is_fault(error) and asks_to_wait(after)
+        window = self._windows.setdefault(job_type, Window())
         if state(breaker_of(await self._flow.read(), job_type), now) is not BreakerState.CLOSED and not waits:
-            return  # it began before the breaker opened, and tells nothing that is not known
-        window = self._window(job_type)
+            window.clear()  # it began before the breaker opened, and tells nothing of what comes after
+            return
         window.add(now, fault=is_fault(error))
         if waits:
             reason = f"The provider asks to wait {after:g} s"
@@ -178,9 +178,6 @@ class Breakers:
 
     def _soon(self, shortest: float, longest: float) -> datetime:
         return self._clock() + timedelta(seconds=self._rng.uniform(shortest, longest))
-
-    def _window(self, job_type: str) -> Window:
-        return self._windows.setdefault(job_type, Window())
 
 
 def _key(job_type: str) -> str:

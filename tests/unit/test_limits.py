@@ -159,6 +159,15 @@ def test_who_comes_back_yields_to_a_more_urgent_line_and_stands_before_the_new_o
     assert line_up(record, fresh(), NOW)[1] == NOW + 10
 
 
+def test_who_comes_back_a_second_time_does_not_wait_for_those_who_do_so_after_it() -> None:
+    limit = Limit(rate_per_second=1)
+    back = Line(Priority.LOW, returning=True)
+    record = LimitRecord(limit=limit, next=NOW + 3, last=NOW + 3)
+    record, place = line_up(record, back, NOW)
+    record, _ = line_up(record, back, NOW)
+    assert let_in(tidy(record, limit, place), back, "me", place) is not None
+
+
 def test_a_line_that_nobody_comes_from_any_more_is_forgotten() -> None:
     limit = Limit(rate_per_second=1)
     record = LimitRecord(limit=limit, next=NOW, last=NOW, tails={"low": NOW + 3600})

@@ -155,12 +155,13 @@ async def test_a_dead_prober_holds_up_the_next_probe_for_its_lease_and_is_not_he
 
 async def test_what_began_before_it_opened_neither_keeps_it_open_nor_opens_it_again(instances: Instances) -> None:
     await instances.half_open()
-    for _ in range(20):
+    for _ in range(MIN_CALLS + 3):
         await instances.all[0].record("quote", DOWN, None, probe=False)
     assert await instances.admit(0) is True
     await instances.all[0].record("quote", None, None, probe=True)
     instances.clock.advance(MAX_AGE.total_seconds())
-    await instances.all[0].record("quote", DOWN, None, probe=False)
+    for _ in range(MIN_CALLS - 1):
+        await instances.all[0].record("quote", DOWN, None, probe=False)
     assert await instances.state() is BreakerState.CLOSED
 
 

@@ -178,6 +178,19 @@ async def test_tokens_are_fetched_ahead_for_those_who_wait_here_as_many_as_are_s
     assert instances.records.writes - before >= 19, "nothing is fetched that nobody waits for"
 
 
+async def test_what_a_failed_write_would_have_fetched_is_not_used() -> None:
+    instances = Instances(Limit(rate_per_second=100))
+    used = []
+    for number in range(600):
+        if number % 5 == 0:
+            instances.faults.plant("records.replace", PreconditionFailedError("k"), times=2)
+        answer = await instances.all[0].take(job(number, Priority.CRITICAL), returning=True, demand=16)
+        if isinstance(answer, Grant):
+            used.append(answer.at)
+        instances.clock.advance(0.005)
+    assert len(used) <= 100 * ((used[-1] - used[0]).total_seconds() + GRACE) + 1.01
+
+
 async def test_an_instance_that_is_alone_reads_once() -> None:
     instances = Instances(Limit(rate_per_second=5))
     for number in range(20):
@@ -371,6 +384,33 @@ async def test_a_write_whose_outcome_is_unknown_costs_tokens_and_never_gives_mor
     assert not await instances.granted(1, job(1)), "the lease was written"
     instances.clock.advance(LEASE_SECONDS)
     assert await instances.granted(1, job(1))
+
+
+async def test_a_lease_that_was_written_though_nobody_said_so_is_given_back_at_the_next_heartbeat() -> None:
+    instances = Instances(Limit(max_concurrent=1))
+    instances.faults.plant("records.create", AWAY, after=True)
+    assert not await instances.granted(0, job(0))
+    await instances.all[0].renew()
+    assert await instances.granted(1, job(1, Priority.HIGH))
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_job_that_asks_while_leases_are_given_back_does_not_use_them(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_limit, "LINGER_SECONDS", 60)
+    instances = Instances(Limit(max_concurrent=2))
+    for number in range(2):
+        assert await instances.granted(0, job(number))
+    for number in range(2):
+        await instances.all[0].give_back(job(number))
+    giving_back = asyncio.create_task(instances.all[0].renew())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    granted = [await instances.granted(0, job(5))]
+    await giving_back
+    granted += [await instances.granted(1, job(number)) for number in (6, 7)]
+    assert sum(granted) == 2
 
 
 async def test_when_others_write_all_the_time_jobs_are_put_off() -> None:
