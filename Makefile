@@ -25,10 +25,10 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench workbook lock clean
+.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench bench-priorities workbook lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(RUNNABLE) ## Install everything that the stack needs and build the page
 
@@ -67,6 +67,9 @@ workbook: $(VENV) ## Write the Azure workbook anew after an edit of a query in i
 
 bench: $(RUNNABLE) ## Measure throughput and latency on a stack of its own
 	@$(PYTHON) -m bench $(ARGS)
+
+bench-priorities: $(RUNNABLE) ## Measure how long urgent and other jobs wait under load, with the gate and without
+	@$(PYTHON) -m bench.priorities $(ARGS)
 
 lock: $(VENV) ## Renew the lock files after an edit of a requirements*.in or package.json
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in -o requirements.txt

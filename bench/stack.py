@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(*arguments: str) -> Iterator[Stack]:
+def running_stack(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A stack for the length of a `with` block. Raises RuntimeError with its log when it does not start."""
     with tempfile.TemporaryDirectory(prefix="dtq-bench-") as folder:
         log = Path(folder) / "up.log"
@@ -51,6 +52,7 @@ def running_stack(*arguments: str) -> Iterator[Stack]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "local", "up", "--port", "0", "--data", str(data), *arguments],
                 cwd=ROOT,
+                env={**os.environ, **(env or {})},
                 stdout=errors,
                 stderr=errors,
             )

@@ -10,15 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.jobs import JobContext
+from shared.jobs import JobContext, RetryableError
 from shared.jobs.admission import Refusal
+from shared.jobs.breaker import BreakerRecord
+from shared.jobs.limits import Limit
 from shared.jobs.model import Job, JobMessage, JobState, Priority
 from shared.service import flow
 from shared.service.cancel import cancel_job
 from shared.service.flow import PAUSED_TYPE_SECONDS, job_type_key, queue_key
 from shared.service.flow_state import FLOW
+from shared.service.limiter import Grant, Limiter
 from shared.service.put_off import put_off
 from shared.service.run import run_message
+from tests.fakes import START
 from tests.unit.service.world import Work, World
 
 S = JobState
@@ -302,3 +306,127 @@ class TestPutOff:
         await put_off(world.services, message, self.refusal(world), redelivered=False)
         assert world.row(job) == held.job
         assert self.copies(world) == [message]
+
+
+class TestLimits:
+    """The limiter behind the gate."""
+
+    def limited(self, world: World, limit: Limit) -> None:
+        world.settings = msgspec.structs.replace(world.settings, job_type_limits={"work": limit})
+
+    async def test_what_a_limit_holds_back_is_put_off_and_runs_once_there_is_room(
+        self, world: World, instance: Callable[[int], Instance]
+    ) -> None:
+        self.limited(world, Limit(max_concurrent=1))
+        one = instance(4)
+        _, running = await one.receive(Priority.LOW, "runs")
+        await one.has_begun("runs")
+        job, refused = await one.receive(Priority.LOW, "waits")
+        await refused
+        assert (world.row(job).state, world.row(job).attempt) == (S.QUEUED, 0)
+        assert "limit" in world.row(job).message
+        one.end("runs")
+        await running
+        (copy,) = world.queue.waiting
+        world.clock.now = copy.due
+        again = asyncio.create_task(run_message(world.services, Priority.LOW, copy.body, copy.message_id))
+        await one.has_begun("waits")
+        one.end("waits")
+        await again
+        assert (world.row(job).state, world.row(job).attempt) == (S.COMPLETED, 1)
+
+    async def test_nobody_waits_for_a_token_in_a_slot(self, world: World, instance: Callable[[int], Instance]) -> None:
+        one = instance(1)
+        limiter = OneGrant(seconds=60)
+        world.services.flow.limiter = limiter
+        _, waiting = await one.receive(Priority.LOW, "waits for its token")
+        await settled()
+        _, other = await one.receive(Priority.LOW, "runs")
+        await one.has_begun("runs")
+        one.end("runs")
+        await other
+        assert limiter.held == 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert (one.begun, limiter.held) == (["runs"], 0)
+
+    async def test_a_token_that_is_due_is_used(self, world: World, instance: Callable[[int], Instance]) -> None:
+        one = instance(1)
+        limiter = OneGrant(seconds=0.01)
+        world.services.flow.limiter = limiter
+        _, running = await one.receive(Priority.LOW, "runs")
+        await one.has_begun("runs")
+        one.end("runs")
+        await running
+        assert (limiter.taken, limiter.held) == (1, 0)
+
+
+class OneGrant(Limiter):
+    """Grants the first who asks a token for a later time, and everybody else one for now."""
+
+    def __init__(self, seconds: float) -> None:
+        self.taken = self.held = 0
+        self._seconds = seconds
+
+    async def take(self, *_: Any, **__: Any) -> Grant:
+        self.taken += 1
+        self.held += 1
+        return Grant(START + timedelta(seconds=self._seconds if self.taken == 1 else 0))
+
+    async def give_back(self, *_: Any) -> None:
+        self.held -= 1
+
+
+class TestProbes:
+    """A job that probes a provider whose breaker is half open."""
+
+    @pytest.fixture
+    async def job(self, world: World) -> Job:
+        record = BreakerRecord(since=world.clock.now - timedelta(seconds=5), until=world.clock.now)
+        await world.records.put(FLOW, "breaker:work", msgspec.to_builtins(record))
+        return await world.submit()
+
+    async def breaker(self, world: World) -> BreakerRecord:
+        found = await world.records.get(FLOW, "breaker:work")
+        assert found is not None
+        return msgspec.convert(found.value, BreakerRecord)
+
+    async def test_that_goes_well_closes_it(self, world: World, job: Job) -> None:
+        await world.deliver()
+        assert world.row(job).state is S.COMPLETED
+        assert (await self.breaker(world)).until is None
+
+    async def test_that_fails_opens_it_again_and_is_not_burnt(self, world: World, job: Job) -> None:
+        async def fail(*_: Any) -> None:
+            raise RetryableError("away", code="provider_unreachable")
+
+        world.handler = fail
+        await world.deliver()
+        row = world.row(job)
+        assert (row.state, row.attempt, world.outcomes(job)) == (S.SCHEDULED, 0, [])
+        until = (await self.breaker(world)).until
+        assert until is not None
+        assert until > world.clock.now
+        assert row.run_at > until
+
+    async def test_that_has_nothing_to_run_gives_it_to_the_next(self, world: World, job: Job) -> None:
+        await cancel_job(world.services, job.job_id)
+        await world.deliver()
+        assert (await self.breaker(world)).prober == ""
+        assert world.calls == {}
+
+    async def test_that_is_interrupted_gives_it_to_the_next(self, world: World, job: Job) -> None:
+        begun = asyncio.Event()
+
+        async def hang(*_: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        world.handler = hang
+        delivery = asyncio.create_task(world.deliver())
+        await begun.wait()
+        assert (await self.breaker(world)).prober == "one"
+        delivery.cancel()
+        await asyncio.gather(delivery, return_exceptions=True)
+        assert (await self.breaker(world)).prober == ""
+        assert world.row(job).state is S.QUEUED
