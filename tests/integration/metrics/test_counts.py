@@ -60,8 +60,7 @@ def test_counters_are_exact_while_workers_come_and_go(stack: RunningStack) -> No
         }
         # Submissions and cancellations are written within a second of the call.
         wait_until(lambda: counted(api) == truth, f"{truth}, not {counted(api)},")
-        for number in range(1, WORKERS + 1):
-            stop_in_good_order(stack, f"worker-{number}")
+        stop_in_good_order(stack, "worker-3")
         assert counted(api) == truth
         text = api.get("/api/metrics").text
         assert problems_of(text) == []
