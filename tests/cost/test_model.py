@@ -10,6 +10,8 @@ from shared.config import Settings
 from tools.cost import model, prices
 from tools.cost.__main__ import main
 from tools.cost.model import Workload, bill, broker_operations, busy_seconds, table_calls
+from tools.scale import ceilings
+from tools.scale.simulation import Scenario
 
 PLAIN = Workload(jobs_per_day=100_000, retries=0, failed=0, reads=0)
 
@@ -21,6 +23,8 @@ def dollars(workload: Workload, service: str) -> float:
 def test_the_model_goes_by_the_products_own_defaults() -> None:
     assert model.PUSH_INTERVAL == PUSH_INTERVAL
     fields = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    assert Workload(jobs_per_day=1).concurrency == ceilings.CONCURRENCY == fields["slots"]
+    assert Scenario(name="any").concurrency == fields["slots"]
     assert Workload(jobs_per_day=1).status_ttl_hours == fields["status_ttl_hours"]
     assert Workload(jobs_per_day=1).result_ttl_days == fields["result_ttl_days"]
 

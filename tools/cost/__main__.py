@@ -23,7 +23,7 @@ _HELP = {
     "batch": "jobs a submission",
     "busy_hours": "hours of a day in which the jobs come",
     "queues": "priorities in use",
-    "concurrency": "attempts that an instance runs at once (maxConcurrentCalls)",
+    "concurrency": "attempts that an instance runs at once (DTQ_SLOTS)",
     "memory_mb": "of an instance",
     "premium_units": "messaging units of Service Bus Premium; 0: Standard",
     "viewers": "browsers that watch",

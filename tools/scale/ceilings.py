@@ -15,7 +15,7 @@ TABLE_ACCOUNT_ROWS = 20_000
 COSMOS_SERVERLESS_RU = 5_000
 FLEX_REGION_MB = 512_000
 
-#: Partitions that the rows of one hour are spread over, and a handler's instance (host.json).
+#: Partitions that the rows of one hour are spread over, and jobs that an instance runs at once (DTQ_SLOTS).
 SHARDS = 4
 CONCURRENCY = 16
 INSTANCE_MB = 2_048
