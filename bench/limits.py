@@ -135,7 +135,7 @@ async def measure(limit: Limit, instances: int, load: float, run_seconds: float,
     calls = records.calls
     name = f"{limit.rate_per_second:g}/s" if limit.rate_per_second else f"{limit.max_concurrent} at once"
     return (
-        f"{name:>12} {instances:>9} {load:>5.1f} {counts['started'] / seconds / capacity:>9.2f} "
+        f"{name:>12} {instances:>9} {run_seconds:>6.2f} {load:>5.1f} {counts['started'] / seconds / capacity:>9.2f} "
         f"{(calls['read'] + calls['write']) / started:>11.2f} {(calls['read'] + calls['write']) / seconds:>11.1f} "
         f"{calls['conflict'] / max(1, calls['write']):>9.0%} {counts['put off'] / started:>8.2f}"
     )
@@ -162,13 +162,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.limits", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8)
     seconds = parser.parse_args().seconds
-    sys.stdout.write("       limit instances  load used/limit calls/start  calls/s    conflicts put off\n")
+    sys.stdout.write("       limit instances  run s  load used/limit calls/start  calls/s    conflicts put off\n")
     cases = [
         (Limit(rate_per_second=rate), instances, load, 0.02)
         for rate in (5, 50, 200)
         for instances, load in ((1, 0.5), (1, 2.0), (3, 0.5), (3, 2.0), (10, 2.0))
     ]
-    cases += [(Limit(max_concurrent=10), instances, load, 0.2) for instances, load in ((1, 2.0), (3, 0.5), (3, 2.0))]
+    cases += [
+        (Limit(max_concurrent=10), instances, load, run_seconds)
+        for instances, load, run_seconds in ((1, 2.0, 0.2), (3, 0.5, 0.2), (3, 2.0, 0.2), (3, 2.0, 1.0))
+    ]
     for limit, instances, load, run_seconds in cases:
         sys.stdout.write(await measure(limit, instances, load, run_seconds, seconds) + "\n")
         sys.stdout.flush()

@@ -165,6 +165,18 @@ async def test_what_began_before_it_opened_neither_keeps_it_open_nor_opens_it_ag
     assert await instances.state() is BreakerState.CLOSED
 
 
+async def test_an_instance_that_did_not_open_it_counts_anew_after_it_too(instances: Instances) -> None:
+    for _ in range(MIN_CALLS - 1):
+        await instances.all[1].record("quote", DOWN, None, probe=False)
+    await instances.half_open()
+    await instances.all[1].record("quote", DOWN, None, probe=False)
+    assert await instances.admit(0) is True
+    await instances.all[0].record("quote", None, None, probe=True)
+    instances.clock.advance(MAX_AGE.total_seconds())
+    await instances.all[1].record("quote", DOWN, None, probe=False)
+    assert await instances.state() is BreakerState.CLOSED
+
+
 async def test_a_write_that_another_instance_overtook_is_made_again(instances: Instances) -> None:
     await instances.half_open()
     instances.faults.plant("records.replace", PreconditionFailedError("quote"), times=3)
