@@ -25,7 +25,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test test-unit test-long chaos lint infra-check bench bench-priorities workbook lock clean
+.PHONY: screenshots help setup run demo test test-unit test-long chaos lint infra-check bench bench-priorities workbook lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ infra-check: $(VENV) ## Check the Azure templates against Azure's types, our rul
 
 workbook: $(VENV) ## Write the Azure workbook anew after an edit of a query in infra/monitoring
 	@$(PYTHON) -m tools.monitoring_check
+
+screenshots: $(RUNNABLE) ## Take pictures of every view of the page into docs/images, about 4 minutes
+	@chromium=$$(tools/find_chromium.sh) && CHROMIUM="$$chromium" $(PYTHON) -m tests.e2e.page.screenshots
 
 bench: $(RUNNABLE) ## Measure throughput and latency on a stack of its own
 	@$(PYTHON) -m bench $(ARGS)

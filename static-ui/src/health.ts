@@ -1,7 +1,7 @@
 /** Is the queue healthy? Everything the page knows, weighed into one word and the reasons for it. */
 import type { ApiError } from "./api.ts";
 import { count, seconds } from "./format.ts";
-import type { JobType, Priority, Queues, Stats, Worker } from "./model.ts";
+import type { JobType, Priority, Queue, Queues, Stats, Worker } from "./model.ts";
 import { address } from "./route.ts";
 
 export type Level = "good" | "warning" | "bad";
@@ -70,24 +70,31 @@ export function failureRates(stats: Stats | null): { name: string; ended: number
 function noteQueues(facts: Facts, note: (level: Finding["level"], text: string, link: string) => void): void {
   const { queues, workers } = facts;
   const link = address("queues");
-  let waiting = 0;
+  let allWaiting = 0;
   for (const queue of queues?.queues ?? []) {
-    const age = queue.oldest_age_seconds ?? 0;
+    const { waiting, age } = handling(queue, workers);
     if (queue.paused !== null) {
-      note("warning", `The ${queue.priority} queue is paused, ${count(queue.active)} waiting${because(queue.paused.reason)}`, link);
+      note("warning", `The ${queue.priority} queue is paused, ${count(waiting)} waiting${because(queue.paused.reason)}`, link);
       continue;
     }
-    waiting += queue.active;
+    allWaiting += waiting;
     const patience = PATIENCE[queue.priority];
-    if (age > patience) {
+    if (age !== null && age > patience) {
       note(age > 4 * patience ? "bad" : "warning", `The oldest ${queue.priority} job has waited ${seconds(age)}`, link);
     }
   }
-  if (workers?.length === 0 && waiting > 0) note("bad", `No instance is running, and ${count(waiting)} jobs wait`, link);
+  if (workers?.length === 0 && allWaiting > 0) note("bad", `No instance is running, and ${count(allWaiting)} jobs wait`, link);
   if (queues !== null && queues.poison > 0) note("bad", `${count(queues.poison)} poisoned messages`, address("dead-letters"));
   if (queues !== null && queues.dead > 0) {
     note("warning", `${count(queues.dead)} dead letters wait for a decision`, address("dead-letters"));
   }
+}
+
+/** What of a queue waits and what runs: the broker counts both together, and the oldest may be one that runs. */
+export function handling(queue: Queue, workers: Worker[] | null): { waiting: number; running: number; age: number | null } {
+  const running = (workers ?? []).flatMap((worker) => worker.running).filter((job) => job.priority === queue.priority).length;
+  const waiting = Math.max(0, queue.active - running);
+  return { waiting, running, age: waiting > 0 ? queue.oldest_age_seconds : null };
 }
 
 function because(reason: string): string {

@@ -38,18 +38,18 @@ async function main(): Promise<void> {
   const feed = new Feed(api, store);
   const live = new LiveUpdates(api, store, feed, key, changes.notify);
   const history = new QueueHistory();
+  const workers = new Polled(() => api.workers(), FIGURES_MS, changes.notify);
   const polled = <T>(read: () => Promise<T>, everyMs: number): Polled<T> => new Polled(read, everyMs, changes.notify);
   const app = new App();
   app.services = {
-    ...{ api, key, changes, store, feed, live, history },
+    ...{ api, key, changes, store, feed, live, history, workers },
     queues: polled(async () => {
       const queues = await api.queues();
-      history.add(queues, Date.now());
+      history.add(queues, workers.value, Date.now());
       return queues;
     }, QUEUES_MS),
     stats: polled(() => api.stats(), FIGURES_MS),
-    workers: polled(() => api.workers(), FIGURES_MS),
-    jobTypes: polled(() => api.jobTypes(), SLOW_MS),
+    jobTypes: polled(() => api.jobTypes(), FIGURES_MS),
     readiness: polled(() => api.readiness(), SLOW_MS),
     failures: polled(async () => (await api.jobs({ state: "failed" }, RECENT_FAILURES)).jobs, FIGURES_MS),
     audit: polled(() => api.audit(RECENT_OPERATIONS), SLOW_MS),

@@ -1,5 +1,6 @@
-/** How deep the queues were and how long their oldest job had waited, over the last minutes: what the charts draw. */
-import { PRIORITIES, type Queues } from "./model.ts";
+/** How many jobs waited in each queue and how long the oldest had, over the last minutes: what the charts draw. */
+import { handling } from "./health.ts";
+import { PRIORITIES, type Queues, type Worker } from "./model.ts";
 
 export const HISTORY_MS = 15 * 60_000;
 /** Longer without a sample than this, and the line is broken: nobody looked. */
@@ -20,16 +21,19 @@ interface Sample {
 export class QueueHistory {
   #samples: Sample[] = [];
 
-  add(queues: Queues, now: number): void {
+  add(queues: Queues, workers: Worker[] | null, now: number): void {
     const last = this.#samples.at(-1)?.at;
     const nothing = PRIORITIES.map(() => null);
     if (last !== undefined && now - last > GAP_MS) this.#samples.push({ at: last + 1_000, depth: nothing, age: nothing });
-    const rows = PRIORITIES.map((priority) => queues.queues.find((each) => each.priority === priority));
+    const rows = PRIORITIES.map((priority) => {
+      const queue = queues.queues.find((each) => each.priority === priority);
+      return queue === undefined ? undefined : handling(queue, workers);
+    });
     this.#samples.push({
       at: now,
-      depth: rows.map((row) => row?.active ?? null),
+      depth: rows.map((row) => row?.waiting ?? null),
       // A queue where nothing waits has no oldest job: its line lies on the ground.
-      age: rows.map((row) => (row === undefined ? null : (row.oldest_age_seconds ?? 0))),
+      age: rows.map((row) => (row === undefined ? null : (row.age ?? 0))),
     });
     this.#samples = this.#samples.filter((sample) => sample.at > now - HISTORY_MS);
   }

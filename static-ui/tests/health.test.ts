@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "../src/api.ts";
 import { type Facts, findings, levelOf, PATIENCE } from "../src/health.ts";
-import { type JobType, PRIORITIES, type Queue, type Queues, type Stats } from "../src/model.ts";
+import { type JobType, PRIORITIES, type Queue, type Queues, type Stats, type Worker } from "../src/model.ts";
 import { HISTORY_MS, QueueHistory } from "../src/queue-history.ts";
 
 function queues(changes: Partial<Queue> = {}, dead = 0, poison = 0): Queues {
@@ -41,6 +41,16 @@ const TYPE: JobType = {
   defaults: { priority: "low", max_retries: 0, timeout_seconds: 1 },
 };
 
+const BUSY: Worker = {
+  instance_id: "a",
+  functions: [],
+  version: "",
+  started_at: "",
+  last_seen_at: "",
+  slots: 1,
+  running: [{ job_id: "x", job_type: "weather", priority: "high", started_at: "" }],
+};
+
 const levels = (changes: Partial<Facts>): string[] => findings({ ...QUIET, ...changes }).map((each) => each.level);
 
 test("a quiet queue is healthy, also where the server tells little", () => {
@@ -56,9 +66,11 @@ test("each kind of trouble is found", () => {
     [{ error: new ApiError(0, { detail: "away" }) }, ["bad"]],
     [{ isLive: false }, ["warning"]],
     [{ readiness: { table: "timeout", cosmos: "ok" } }, ["bad"]],
-    [{ queues: queues({ oldest_age_seconds: PATIENCE.high + 1 }) }, ["warning"]],
-    [{ queues: queues({ oldest_age_seconds: 4 * PATIENCE.high + 1 }) }, ["bad"]],
-    [{ queues: queues({ oldest_age_seconds: PATIENCE.high }) }, []],
+    [{ workers: [BUSY], queues: queues({ active: 2, oldest_age_seconds: PATIENCE.high + 1 }) }, ["warning"]],
+    [{ workers: [BUSY], queues: queues({ active: 2, oldest_age_seconds: 4 * PATIENCE.high + 1 }) }, ["bad"]],
+    [{ workers: [BUSY], queues: queues({ active: 2, oldest_age_seconds: PATIENCE.high }) }, []],
+    // The only one there is runs already.
+    [{ workers: [BUSY], queues: queues({ active: 1, oldest_age_seconds: 9_999 }) }, []],
     // What waits in a paused queue waits on purpose.
     [{ queues: queues({ active: 9, oldest_age_seconds: 9_999, paused: pause }) }, ["warning"]],
     [{ queues: queues({ active: 3 }) }, ["bad"]],
@@ -82,12 +94,12 @@ test("the worst comes first and makes the verdict", () => {
 
 test("the history holds the last minutes, and breaks the line where nobody looked", () => {
   const history = new QueueHistory();
-  for (let at = 0; at < HISTORY_MS + 60_000; at += 5_000) history.add(queues({ active: at / 5_000, oldest_age_seconds: 3 }), at);
+  for (let at = 0; at < HISTORY_MS + 60_000; at += 5_000) history.add(queues({ active: at / 5_000, oldest_age_seconds: 3 }), [BUSY], at);
   const { times, values } = history.depth;
   assert.equal(times.length, HISTORY_MS / 5_000);
-  assert.equal(values[PRIORITIES.indexOf("high")]?.at(-1), 191);
+  assert.equal(values[PRIORITIES.indexOf("high")]?.at(-1), 190);
   assert.equal(values[PRIORITIES.indexOf("low")]?.at(-1), 0);
   assert.equal(history.age.values[PRIORITIES.indexOf("high")]?.at(-1), 3);
-  history.add(queues(), HISTORY_MS + 300_000);
+  history.add(queues(), null, HISTORY_MS + 300_000);
   assert.equal(history.depth.values[0]?.at(-2), null);
 });

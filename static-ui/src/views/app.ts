@@ -48,7 +48,7 @@ export class App extends LiveView {
 
   // The queues are sampled on every view, so that their charts have a past.
   protected override get reads(): Polled<unknown>[] {
-    return [this.services.queues];
+    return [this.services.queues, this.services.workers];
   }
 
   override connectedCallback(): void {

@@ -172,7 +172,7 @@ function renderError(job: Job, error: JobError): TemplateResult {
 }
 
 function json(name: string, value: unknown): TemplateResult {
-  return html`<pre class="result" tabindex="0" role="region" aria-label=${name}>${JSON.stringify(value, null, 2)}</pre>`;
+  return html`<pre class="result" tabindex="0" role="group" aria-label=${name}>${JSON.stringify(value, null, 2)}</pre>`;
 }
 
 /** Take it away: to the clipboard or as a file. */

@@ -92,7 +92,7 @@ class NewJobView extends LiveView {
     return html`<div class="snippet">
       ${panel(
         "The same from a program",
-        html`<pre class="result" tabindex="0" role="region" aria-label="The same in ${this.language}">${text}</pre>`,
+        html`<pre class="result" tabindex="0" role="group" aria-label="The same in ${this.language}">${text}</pre>`,
         html`<span class="actions">${languages}<copy-button .text=${text} .label=${`Copy the ${this.language} code`}></copy-button></span>`,
       )}
     </div>`;

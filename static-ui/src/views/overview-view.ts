@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { count, seconds } from "../format.ts";
-import { failureRates, findings, levelOf, type Level } from "../health.ts";
+import { failureRates, findings, handling, type Level, levelOf } from "../health.ts";
 import { type JobType, PRIORITIES, type Queues, type Stats } from "../model.ts";
 import type { Polled } from "../polled.ts";
 import { address, jobAddress } from "../route.ts";
@@ -20,10 +20,10 @@ class OverviewView extends LiveView {
   protected override render(): TemplateResult {
     const { stats, queues, failures } = this.services;
     return html`${heading("Overview")} ${this.#renderVerdict()} ${this.#renderTiles()}
-      ${panel("Jobs a minute", whenRead(stats, "figures by the minute", throughput))}
+      ${panel("Jobs a minute", whenRead(stats, "figures by the minute", throughput), nothing, "chart")}
       <div class="columns">
-        ${panel("Queues", whenRead(queues, "the depth of its queues", renderQueues), html`<a href=${address("queues")}>Details</a>`)}
-        ${panel("Job types", whenRead(stats, "figures by job type", (value) => this.#renderTypes(value)))}
+        ${panel("Queues", whenRead(queues, "the depth of its queues", (value) => this.#renderQueues(value)), html`<a href=${address("queues")}>Details</a>`, "rows")}
+        ${panel("Job types", whenRead(stats, "figures by job type", (value) => this.#renderTypes(value)), nothing, "rows")}
       </div>
       ${panel(
         "Latest failures",
@@ -49,7 +49,7 @@ class OverviewView extends LiveView {
     const { feed, live, readiness, queues, stats, workers, jobTypes } = this.services;
     const parts = [queues, stats, workers, jobTypes];
     const isReading = (!feed.loaded && feed.error === null) || parts.some((each) => each.value === null && each.error === null);
-    if (isReading) return html`<section class="verdict panel" aria-label="Health"></section>`;
+    if (isReading) return html`<section class="verdict panel" aria-label="Health"><p class="loading">Looking…</p></section>`;
     const isBlind = parts.some((each) => !each.isOffered);
     const found = findings({
       error: feed.error,
@@ -67,7 +67,7 @@ class OverviewView extends LiveView {
       ${found.length === 0
         ? html`<p>${isBlind ? "Nothing wrong is known, but this server does not tell all." : "No queue is held up, no type fails often, no dead letter waits."}</p>`
         : html`<ul>
-            ${found.map((each) => html`<li><span class="level-${each.level}">${each.level}</span> <a href=${each.link}>${each.text}</a></li>`)}
+            ${found.map((each) => html`<li><span class="level-${each.level}">${each.level === "bad" ? "trouble" : "warning"}</span> <a href=${each.link}>${each.text}</a></li>`)}
           </ul>`}
     </section>`;
   }
@@ -77,15 +77,29 @@ class OverviewView extends LiveView {
     const queues = this.services.queues.value;
     // The last minute is not over yet.
     const minute = stats?.per_minute.at(-2) ?? null;
-    const oldest = queues === null ? null : Math.max(...queues.queues.map((queue) => queue.oldest_age_seconds ?? 0));
-    const waiting = queues?.queues.reduce((sum, queue) => sum + queue.active, 0);
+    const workers = this.services.workers.value;
+    const oldest = queues === null ? null : Math.max(...queues.queues.map((queue) => handling(queue, workers).age ?? 0));
+    const open = stats?.open.by_state;
     return html`<dl class="tiles">
       ${tile("Completed a minute", count(minute?.completed), address("jobs", { state: "completed" }))}
       ${tile("Failed a minute", count(minute?.failed), address("jobs", { state: "failed" }), (minute?.failed ?? 0) > 0)}
-      ${tile("Running", count(stats === null ? null : (stats.open.by_state.running ?? 0)), address("jobs", { state: "running" }))}
-      ${tile("Waiting", count(waiting), address("queues"))} ${tile("Oldest wait", seconds(oldest), address("queues"))}
+      ${tile("Running", count(open === undefined ? null : (open.running ?? 0)), address("jobs", { state: "running" }))}
+      ${tile("Waiting", count(open === undefined ? null : (open.queued ?? 0)), address("jobs", { state: "queued" }))} ${tile("Oldest wait", seconds(oldest), address("queues"))}
       ${tile("Dead letters", count(queues?.dead), address("dead-letters"), (queues?.dead ?? 0) > 0)}
     </dl>`;
+  }
+
+  #renderQueues({ queues }: Queues): TemplateResult {
+    const byPriority = PRIORITIES.flatMap((priority) => queues.filter((queue) => queue.priority === priority));
+    return table(
+      "Queues",
+      ["Priority", "Waiting#", "Running#", "Oldest waits#", "Handling"],
+      byPriority.map((queue) => {
+        const { waiting, running, age } = handling(queue, this.services.workers.value);
+        const paused = html`<span class="level-warning">paused</span>`;
+        return [queue.priority, count(waiting), count(running), seconds(age), queue.paused === null ? "on" : paused];
+      }),
+    );
   }
 
   #renderTypes(stats: Stats): Content {
@@ -114,21 +128,6 @@ export function breakerText(type: JobType | undefined): Content {
   const state = type?.breaker?.state;
   if (state === undefined) return "–";
   return state === "closed" ? "closed" : html`<span class="level-warning">${state.replace("_", " ")}</span>`;
-}
-
-function renderQueues({ queues }: Queues): TemplateResult {
-  const byPriority = PRIORITIES.flatMap((priority) => queues.filter((queue) => queue.priority === priority));
-  return table(
-    "Queues",
-    ["Priority", "Waiting#", "Scheduled#", "Oldest#", "Handling"],
-    byPriority.map((queue) => [
-      queue.priority,
-      count(queue.active),
-      count(queue.scheduled),
-      seconds(queue.oldest_age_seconds),
-      queue.paused === null ? "on" : html`<span class="level-warning">paused</span>`,
-    ]),
-  );
 }
 
 function tile(name: string, value: string, link: string, isBad = false): TemplateResult {

@@ -13,8 +13,9 @@ export function heading(text: string, beside: Content = nothing): TemplateResult
   return html`<div class="heading"><h1 tabindex="-1">${text}</h1>${beside}</div>`;
 }
 
-export function panel(title: string, body: Content, beside: Content = nothing): TemplateResult {
-  return html`<section class="panel" aria-label=${title}>
+/** `room` is what its body takes once it is read, so that nothing below moves then. */
+export function panel(title: string, body: Content, beside: Content = nothing, room: "" | "chart" | "rows" = ""): TemplateResult {
+  return html`<section class="panel ${room}" aria-label=${title}>
     <div class="panel-head"><h2>${title}</h2>${beside}</div>
     ${body}
   </section>`;
@@ -23,7 +24,7 @@ export function panel(title: string, body: Content, beside: Content = nothing): 
 /** A table that scrolls in its own frame where it is too wide. A column whose name ends with "#" holds numbers. */
 export function table(caption: string, columns: readonly string[], rows: readonly (readonly Content[])[]): TemplateResult {
   const kind = (index: number): string | typeof nothing => (columns[index]?.endsWith("#") ? "number" : nothing);
-  return html`<div class="table" role="region" aria-label=${caption} tabindex="0">
+  return html`<div class="table" role="group" aria-label=${caption} tabindex="0">
     <table>
       <thead>
         <tr>${columns.map((name, at) => html`<th scope="col" class=${kind(at)}>${name.replace("#", "")}</th>`)}</tr>

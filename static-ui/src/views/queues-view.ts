@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { clockTime, count, seconds } from "../format.ts";
 import { type JobType, type Pause, type Percentiles, PRIORITIES, type Priority, type Queue, type Queues, type Stats, type Worker } from "../model.ts";
+import { handling } from "../health.ts";
 import type { Polled } from "../polled.ts";
 import type { Series } from "../queue-history.ts";
 import { address, jobAddress } from "../route.ts";
@@ -26,21 +27,25 @@ class QueuesView extends LiveView {
       lines: PRIORITIES.map((name, index) => ({ name, colour: name, values: series.values[index] ?? [] })),
     });
     return html`${heading("Queues")}
-      ${panel("Now", whenRead(queues, "the depth of its queues", (value) => this.#renderQueues(value)))}
+      ${panel("Now", whenRead(queues, "the depth of its queues", (value) => this.#renderQueues(value)), nothing, "rows")}
       <div class="columns">
         ${panel(
-          "Waiting jobs",
+          "Waiting",
           whenRead(queues, "the depth of its queues", (value) => chart(value, "Waiting jobs by priority", count, lines(history.depth))),
+          nothing,
+          "chart",
         )}
         ${panel(
-          "Age of the oldest",
-          whenRead(queues, "the age of its oldest jobs", (value) => chart(value, "Age of the oldest job by priority", seconds, lines(history.age))),
+          "Oldest wait",
+          whenRead(queues, "how long its oldest jobs wait", (value) => chart(value, "Seconds that the oldest job has waited, by priority", seconds, lines(history.age))),
+          nothing,
+          "chart",
         )}
       </div>
-      ${panel("Jobs a minute", whenRead(stats, "figures by the minute", throughput))}
+      ${panel("Jobs a minute", whenRead(stats, "figures by the minute", throughput), nothing, "chart")}
       <div class="columns">
-        ${panel("Wait in the queue", whenRead(stats, "waiting times", (value) => percentiles("Priority", value.queue_wait_seconds, PRIORITIES)))}
-        ${panel("Run time", whenRead(stats, "run times", renderRunTimes))}
+        ${panel("Wait in the queue", whenRead(stats, "waiting times", (value) => percentiles("Priority", value.queue_wait_seconds, PRIORITIES)), nothing, "rows")}
+        ${panel("Run time", whenRead(stats, "run times", renderRunTimes), nothing, "rows")}
       </div>
       ${panel("Job types", whenRead(jobTypes, "job types", (value) => this.#renderTypes(value)))}
       ${panel("Instances", whenRead(workers, "its running instances", renderWorkers))}
@@ -60,15 +65,19 @@ class QueuesView extends LiveView {
 
   #renderQueues({ queues, dead, poison }: Queues): TemplateResult {
     const known = PRIORITIES.flatMap((priority) => queues.filter((queue) => queue.priority === priority));
-    const rows = known.map((queue): Content[] => [
-      html`<a href=${address("jobs", { priority: queue.priority })}>${queue.priority}</a>`,
-      count(queue.active),
-      count(queue.scheduled),
-      seconds(queue.oldest_age_seconds),
-      pauseText(queue.paused),
-      html`<span class="actions">${this.#pauseButton(`/queues/${queue.priority}`, `${queue.priority} queue`, queue.paused)} ${this.#purgeButton(queue)}</span>`,
-    ]);
-    return html`${table("Queues now", ["Queue", "Waiting#", "Scheduled#", "Oldest waits#", "Handling", "Switches"], rows)}
+    const rows = known.map((queue): Content[] => {
+      const { waiting, running, age } = handling(queue, this.services.workers.value);
+      return [
+        html`<a href=${address("jobs", { priority: queue.priority })}>${queue.priority}</a>`,
+        count(waiting),
+        count(running),
+        count(queue.scheduled),
+        seconds(age),
+        pauseText(queue.paused),
+        html`<span class="actions">${this.#pauseButton(`/queues/${queue.priority}`, `${queue.priority} queue`, queue.paused)} ${this.#purgeButton(queue)}</span>`,
+      ];
+    });
+    return html`${table("Queues now", ["Queue", "Waiting#", "Running#", "Scheduled#", "Oldest waits#", "Handling", "Switches"], rows)}
       <p class="note">
         <a href=${address("dead-letters")}>${count(dead)} dead letters</a>, ${count(poison)} poisoned messages. Scheduled jobs
         and retries wait for their time.

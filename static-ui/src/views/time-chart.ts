@@ -6,6 +6,7 @@ import type { Stats } from "../model.ts";
 import { type Changed, View } from "./view.ts";
 
 const HEIGHT = 190;
+const AXIS = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 /** Lines differ by their dashes too, not by colour alone. */
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3]];
 
@@ -48,7 +49,7 @@ class TimeChart extends View {
       <div class="plot" role="img" aria-label="${this.label}; the table below has the figures"></div>
       <details>
         <summary>The figures as a table</summary>
-        <div class="table figures" role="region" tabindex="0" aria-label=${this.label}>
+        <div class="table figures" role="group" tabindex="0" aria-label=${this.label}>
           <table>
             <thead>
               <tr><th scope="col">Time</th>${this.lines.map((line) => html`<th scope="col" class="number">${line.name}</th>`)}</tr>
@@ -112,7 +113,7 @@ class TimeChart extends View {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { y: { range: (_, _low, high) => [0, Math.max(1, high * 1.1)] } },
         axes: [
-          { ...axis, values: (_, times) => times.map((time) => clockTime(time * 1_000)), space: 90 },
+          { ...axis, values: (_, times) => times.map(axisTime), space: 96, size: 30 },
           { ...axis, values: (_, values) => values.map((value) => this.text(value)), size: 72 },
         ],
         series: [
@@ -149,6 +150,11 @@ class TimeChart extends View {
     sample.remove();
     return color;
   }
+}
+
+/** Seconds since 1970 as the time of day; seconds only where the axis is that fine. */
+function axisTime(time: number): string {
+  return time % 60 === 0 ? AXIS.format(time * 1_000) : clockTime(time * 1_000);
 }
 
 /** A chart that is made again only when its source was read again: views render far more often. */

@@ -30,8 +30,9 @@ class Client:
         """The names of the job types."""
         return {each["name"] for each in self._call("GET", "/job-types")["job_types"]}
 
-    def queues(self) -> dict[str, Any]:
-        return self._call("GET", "/queues")
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to give way; no harm where it has ended."""
+        requests.delete(f"{self._base}/jobs/{job_id}", timeout=30)
 
     def resume(self, path: str) -> None:
         """End the pause of `/queues/low` or `/job-types/weather`; no harm where there is none."""
@@ -47,9 +48,6 @@ class Client:
                 return job_id
             time.sleep(0.1)
         raise AssertionError(f"job {job_id} has no dead letter")
-
-    def purge_dead_letters(self) -> None:
-        self._call("POST", "/dead-letters/purge", {"limit": 1000})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         response = requests.request(method, self._base + path, json=body, timeout=30)

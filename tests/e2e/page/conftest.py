@@ -56,7 +56,7 @@ def slow_weather(stack: Service, data: Path) -> Iterator[None]:
         requests.put(control, json={}, timeout=5).raise_for_status()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stack_url(stack: Service) -> str:
     """Where page and API are served."""
     return stack.url
@@ -87,6 +87,5 @@ async def page(browser: Browser, stack: Service) -> AsyncIterator[Page]:
 def complaints(page: Page) -> Iterator[Complaints]:
     """Fails the test when the page's console complained of anything that the test did not say it expects."""
     complaints = Complaints(page)
-    complaints.expected.append("/api/v1/")  # TEMPORARY
     yield complaints
     assert complaints.unexpected() == []
