@@ -35,6 +35,9 @@ class Wiretap:
             try:
                 while (request := await read_head(reader)) is not None:
                     body = await read_request_body(reader, request)
+                    if upstream.at_eof():  # the service closes what is idle for a while
+                        upstream_writer.close()
+                        upstream, upstream_writer = await asyncio.open_connection("127.0.0.1", target, limit=MAX_HEAD)
                     upstream_writer.write(request.raw + body)
                     answer = await read_head(upstream)
                     if answer is None:
