@@ -25,7 +25,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: screenshots help setup run demo test test-unit test-long chaos lint infra-check bench bench-priorities workbook lock clean
+.PHONY: help setup run demo test test-unit test-long chaos lint infra-check screenshots bench bench-priorities workbook lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -7,6 +7,7 @@ import {
   HttpError,
   type HttpRequest,
   type HttpResponse,
+  HttpTransportType,
   type HubConnection,
   HubConnectionBuilder,
   LogLevel,
@@ -79,7 +80,12 @@ export class LiveUpdates {
     this.#feed = feed;
     this.#onChange = onChange;
     this.#connection = new HubConnectionBuilder()
-      .withUrl(`${api.base}/realtime`, { httpClient: new KeyedHttpClient(api, key), withCredentials: false })
+      .withUrl(`${api.base}/realtime`, {
+        httpClient: new KeyedHttpClient(api, key),
+        // The other transports are not in the bundle (vite.config.ts): without WebSockets the page polls by itself.
+        transport: HttpTransportType.WebSockets,
+        withCredentials: false,
+      })
       .withAutomaticReconnect({ nextRetryDelayInMilliseconds: (retry) => backoff(500, retry.previousRetryCount) })
       .configureLogging(LogLevel.None)
       .build();

@@ -41,7 +41,7 @@ class JobsView extends LiveView {
           : html`<button type="button" class="filter-tag" @click=${set({ tag: "" })} aria-label="Remove the tag ${filter.tag}">
               tag ${filter.tag} ✕
             </button>`}
-        ${filter === NO_FILTER || Object.values(filter).every((value) => value === "")
+        ${Object.values(filter).every((value) => value === "")
           ? nothing
           : html`<button type="button" @click=${set(NO_FILTER)}>Clear</button>`}
       </form>

@@ -26,6 +26,12 @@ class Client:
     def job(self, job_id: str) -> dict[str, Any]:
         return self._call("GET", f"/jobs/{job_id}")
 
+    def wait_for_end(self, job_id: str) -> None:
+        """Return once the job has ended."""
+        deadline = time.monotonic() + 60
+        while self._call("GET", f"/jobs/{job_id}?wait=10")["finished_at"] is None:
+            assert time.monotonic() < deadline, f"job {job_id} does not end"
+
     def job_types(self) -> set[str]:
         """The names of the job types."""
         return {each["name"] for each in self._call("GET", "/job-types")["job_types"]}

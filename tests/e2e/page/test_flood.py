@@ -13,7 +13,7 @@ from tests.e2e.page.feeder import Feeder, serving
 from tests.e2e.page.pages import rows, shown_ids, status
 from tests.services import Service, running
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
 
 KEY = "An0therAccessKeyOfFortyFourCharactersInAll0="
 #: Seconds until the last push has arrived and is rendered.

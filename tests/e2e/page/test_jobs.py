@@ -13,7 +13,7 @@ from tests.e2e.page.browser import Complaints
 from tests.e2e.page.client import Client, off_thread
 from tests.e2e.page.pages import open_live, result, row, rows, shown_ids, state, toast
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
 
 
 async def test_a_job_from_elsewhere_appears_on_top_and_ends_by_itself(page: Page, api: Client) -> None:

@@ -15,7 +15,7 @@ from tests.e2e.page.client import Client, off_thread
 from tests.e2e.page.pages import open_live, state
 from tests.services import ROOT
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
 
 Scheme = Literal["light", "dark"]
 AXE = ROOT / "static-ui/node_modules/axe-core/axe.min.js"

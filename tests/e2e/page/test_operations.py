@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.e2e.page.client import Client, off_thread
 from tests.e2e.page.pages import open_live, row, state, toast
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
 
 #: The figures are read again every ten seconds.
 FIGURES_MS = 30_000

@@ -14,7 +14,7 @@ from tests.e2e.page.browser import Complaints
 from tests.e2e.page.client import Client, off_thread
 from tests.e2e.page.pages import JOB_TYPES, open_live, result, state, submit, toast
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
 
 
 async def watch_percent(page: Page) -> None:
