@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -453,12 +453,12 @@ class FakeQueue:
 
         await self.faults.around("queue.put_back", put)
 
-    async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
+    async def oldest_waiting(self, held: Collection[Priority] = ()) -> Mapping[Priority, datetime | None]:
         def oldest() -> Mapping[Priority, datetime | None]:
             active = [each for each in self.waiting if each.due <= self.clock()]
             return {
                 priority: SINCE_EVER
-                if priority in self.held
+                if priority in self.held or priority in held
                 else min((each.due for each in active if each.priority is priority), default=None)
                 for priority in Priority
             }

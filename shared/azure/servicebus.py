@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,10 +142,11 @@ class ServiceBusJobQueue:
         again = f"{message_id}:{secrets.token_hex(6)}"[-MAX_MESSAGE_ID:]
         await self._bury(QUEUES[queue] if queue else POISON_QUEUE, body, again, reason, description, due)
 
-    async def oldest_waiting(self) -> Mapping[Priority, datetime | None]:
+    async def oldest_waiting(self, held: Collection[Priority] = ()) -> Mapping[Priority, datetime | None]:
         """See JobQueue. Peeks, which costs a credit a message and no lock."""
-        ages = await asyncio.gather(*(self._oldest(queue) for queue in QUEUES.values()))
-        return dict(zip(QUEUES, ages, strict=True))
+        asked = [priority for priority in QUEUES if priority not in held]
+        oldest = await asyncio.gather(*(self._oldest(QUEUES[priority]) for priority in asked))
+        return {**dict.fromkeys(QUEUES, SINCE_EVER), **dict(zip(asked, oldest, strict=True))}
 
     async def close(self) -> None:
         """Close the connections."""

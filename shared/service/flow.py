@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +36,11 @@ AFTER_PROBE_SECONDS = (2.0, 10.0)
 def queue_key(priority: Priority) -> str:
     """The record that pauses a queue."""
     return f"queue:{priority}"
+
+
+def held_queues(flow: Mapping[str, object]) -> list[Priority]:
+    """The queues that are paused in a snapshot of the flow records."""
+    return [priority for priority in Priority if queue_key(priority) in flow]
 
 
 def job_type_key(name: str) -> str:

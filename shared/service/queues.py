@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.jobs.model import Priority
-from shared.service.flow import queue_key
+from shared.service.flow import held_queues, queue_key
 from shared.service.flow_state import FLOW
 from shared.service.pause import Pause
 from shared.service.ports import QueueCounts, Services, TransientError
@@ -101,7 +101,8 @@ class Queues:
             return
         services = self._services
         try:
-            counts, oldest = await asyncio.gather(services.queue_admin.counts(), services.queue.oldest_waiting())
+            held = held_queues(await services.flow.state.read())
+            counts, oldest = await asyncio.gather(services.queue_admin.counts(), services.queue.oldest_waiting(held))
         except TransientError as exc:
             logger.warning("the broker does not tell what its queues hold, an older answer has to do: %s", exc)
             self._failed, self._failed_at = exc, now

@@ -26,6 +26,7 @@ from shared.service.claim import (
     send_next,
     write_result,
 )
+from shared.service.flow import held_queues
 from shared.service.ports import PreconditionFailedError, Services, TransientError
 from shared.service.submit import TENANT
 from shared.service.tracing import ATTEMPT_SECONDS, OLDEST_SECONDS, message_request
@@ -56,7 +57,7 @@ async def repair(services: Services) -> Repaired:
     """
     now = services.clock()
     resent = taken_over = expired = 0
-    oldest = await services.queue.oldest_waiting()
+    oldest = await services.queue.oldest_waiting(held_queues(await services.flow.state.read()))
     _measure(services, oldest, now)
     for hour in await services.status.hours(TENANT):
         for found in await services.status.unfinished(TENANT, hour):

@@ -59,6 +59,12 @@ async def test_a_held_queue_counts_as_holding_all_there_is(broker: Broker) -> No
     assert [priority for priority, moment in oldest.items() if moment == since_ever] == [Priority.LOW]
 
 
+async def test_a_queue_that_is_known_to_be_held_is_not_asked(broker: Broker) -> None:
+    oldest = await broker.queue.oldest_waiting([Priority.HIGH, Priority.LOW])
+    since_ever = datetime.min.replace(tzinfo=UTC)
+    assert [priority for priority, moment in oldest.items() if moment == since_ever] == [Priority.HIGH, Priority.LOW]
+
+
 async def test_a_broker_that_is_not_there_is_said_to_be_away() -> None:
     admin = ServiceBusQueueAdmin(services.service_bus(services.nobodys_port()))
     try:
