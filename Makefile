@@ -41,7 +41,7 @@ demo: $(RUNNABLE) ## Run one job of every type on a stack of its own, show their
 test: $(RUNNABLE) $(SIGNALR_CLIENT) $(KUSTO) ## Run every test, the page in headless Chromium included
 	$(call step,Testing the page's own code,npm test --prefix static-ui --silent)
 	$(call step,Weighing the page,npm run size --prefix static-ui --silent)
-	@chromium=$$(tools/find_chromium.sh) && CHROMIUM="$$chromium" $(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@chromium=$$(tools/find_chromium.sh) && CHROMIUM="$$chromium" $(PYTHON) -m pytest -n 3 --dist loadgroup $(ARGS)
 
 test-unit: $(VENV) ## Run the tests that need no service
 	@$(PYTHON) -m pytest tests/unit $(ARGS)

@@ -62,9 +62,12 @@ def medium_queue(lab: Lab) -> Iterator[tuple[ServiceBusSender, ServiceBusReceive
 
 @pytest.fixture(scope="module")
 def killed(shared_lab: Lab) -> dict[str, str | None]:
-    """A job for each boundary, all waited for together: most of the time goes into waiting for locks."""
-    moments = (*BEFORE_THE_RESULT, *AFTER_THE_RESULT)
-    jobs = {moment: shared_lab.client.submit({"crash_at": moment}) for moment in moments}
+    """A job for each boundary. Each has its crash before the next comes, which could die of it otherwise, at a boundary
+    of its own; their ends are waited for together, for that is mostly waiting for locks."""
+    jobs: dict[str, str | None] = {}
+    for moment in (*BEFORE_THE_RESULT, *AFTER_THE_RESULT):
+        jobs[moment] = shared_lab.client.submit({"crash_at": moment})
+        when(shared_lab, "crash", [jobs[moment]])
     shared_lab.wait_for(jobs.values())
     return jobs
 
