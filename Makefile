@@ -89,9 +89,10 @@ clean: ## Remove what was installed and built; the stack's data in .local stays
 $(MACHINE): tools/check_machine.sh
 	@mkdir -p .cache && tools/check_machine.sh > $@
 
-$(VENV): requirements-dev.txt requirements.txt | $(MACHINE)
+$(VENV): requirements-dev.txt requirements.txt pyproject.toml | $(MACHINE)
 	$(call step,Installing Python packages into .venv,$$(cat $(MACHINE)) -m venv .venv && \
-		$(PYTHON) -m pip install --quiet --requirement requirements-dev.txt)
+		$(PYTHON) -m pip install --quiet --requirement requirements-dev.txt && \
+		$(PYTHON) -m pip install --quiet --no-deps --editable .)
 	@touch $@
 
 $(AZURITE): local/azurite/package-lock.json | $(MACHINE)

@@ -1,41 +1,30 @@
-/** What the form would send, as a command and as a program. The key itself never appears: only where it goes. */
+/** What the form would send, as commands for sh. The key itself never appears: only where it goes. */
 import { KEY_HEADER } from "./keys.ts";
 
-/** A command for sh: single quotes keep every character but themselves. */
-export function curl(url: string, body: unknown, withKey: boolean): string {
-  const quoted = JSON.stringify(body).replaceAll("'", `'\\''`);
+export function curl(url: string, body: object, withKey: boolean): string {
   return [
     `curl -s ${url}`,
     "-H 'content-type: application/json'",
     ...(withKey ? [`-H "${KEY_HEADER}: $DTQ_KEY"`] : []),
-    `-d '${quoted}'`,
+    `-d ${quote(body)}`,
   ].join(" \\\n     ");
 }
 
-export function python(url: string, body: unknown, withKey: boolean): string {
+/** The `dtq` command, which reads the key from DTQ_KEY itself: each field of the body is an option, named with dashes. */
+export function dtq(url: string, body: object): string {
+  const { job_type, ...options } = body as Record<string, unknown>;
   return [
-    ...(withKey ? ["import os", ""] : []),
-    "import requests",
-    "",
-    "response = requests.post(",
-    `    ${JSON.stringify(url)},`,
-    `    json=${literal(body, 1)},`,
-    ...(withKey ? [`    headers={"${KEY_HEADER}": os.environ["DTQ_KEY"]},`] : []),
-    "    timeout=30,",
-    ")",
-    "response.raise_for_status()",
-    "print(response.json())",
-  ].join("\n");
+    `DTQ_URL=${url.replace("/api/v1/jobs", "")} dtq submit ${quote(job_type)}`,
+    ...Object.entries(options).map(([name, value]) => `--${name.replaceAll("_", "-")} ${words(value).map(quote).join(" ")}`),
+  ].join(" \\\n     ");
 }
 
-/** A JSON value as Python writes it. JSON's text literals are Python's too, but for lone surrogates, which both escape. */
-function literal(value: unknown, depth: number): string {
-  if (value === null || value === undefined) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
-  if (typeof value !== "object") return JSON.stringify(value);
-  const pad = "    ".repeat(depth + 1);
-  const end = "    ".repeat(depth);
-  if (Array.isArray(value)) return `[${value.map((each) => literal(each, depth)).join(", ")}]`;
-  const members = Object.entries(value).map(([key, each]) => `${pad}${JSON.stringify(key)}: ${literal(each, depth + 1)},\n`);
-  return members.length === 0 ? "{}" : `{\n${members.join("")}${end}}`;
+function words(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [value];
+}
+
+/** For sh: single quotes keep every character but themselves. */
+function quote(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

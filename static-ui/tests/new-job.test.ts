@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { MOST_JOBS, readBatch } from "../src/batch.ts";
 import type { JobResult, JobType } from "../src/model.ts";
 import { newForm, placeProblems, readForm, withInput } from "../src/new-job.ts";
-import { curl, python } from "../src/snippets.ts";
+import { curl, dtq } from "../src/snippets.ts";
 import { job } from "./jobs.ts";
 
 const TYPE: JobType = {
@@ -87,13 +87,15 @@ test("the command quotes what a shell would read", () => {
   assert.ok(curl("u", {}, true).includes('-H "x-functions-key: $DTQ_KEY"'));
 });
 
-test("the program is Python, not JSON", () => {
-  const text = python("http://h", { a: null, b: [true, false, 1.5, "é\n"], c: {}, d: { e: "x" } }, true);
-  assert.ok(text.includes('"a": None'));
-  assert.ok(text.includes('[True, False, 1.5, "é\\n"]'));
-  assert.ok(text.includes('"c": {}'));
-  assert.ok(text.includes('os.environ["DTQ_KEY"]'));
-  assert.ok(!/\b(null|true|false)\b/.test(text));
+test("the dtq command has an option for each field, quoted for a shell", () => {
+  const body = { job_type: "a", payload: { b: "it's" }, max_retries: 2, tags: ["x y", "z"] };
+  const lines = dtq("https://h/api/v1/jobs", body).split(" \\\n     ");
+  assert.deepEqual(lines, [
+    "DTQ_URL=https://h dtq submit 'a'",
+    `--payload '{"b":"it'\\''s"}'`,
+    "--max-retries '2'",
+    "--tags 'x y' 'z'",
+  ]);
 });
 
 test("a batch is an array, the API's own shape, one job, or a job a line", () => {

@@ -6,7 +6,7 @@ import type { Polled } from "../polled.ts";
 import { address, jobAddress } from "../route.ts";
 import type { Inputs } from "../schema.ts";
 import { schemaForm } from "../schema-form.ts";
-import { curl, python } from "../snippets.ts";
+import { curl, dtq } from "../snippets.ts";
 import { heading, notice, panel, whenRead } from "./parts.ts";
 import { type Changed, LiveView } from "./view.ts";
 import "./batch-form.ts";
@@ -19,7 +19,7 @@ class NewJobView extends LiveView {
   declare private form: JobForm | null;
   /** What went wrong that belongs to no field. */
   declare private failure: string | null;
-  declare private language: "curl" | "Python";
+  declare private language: "curl" | "dtq";
   /** The address that the form was filled for: its own changes must not be typed over. */
   #filledFor: string | null = null;
 
@@ -84,16 +84,16 @@ class NewJobView extends LiveView {
 
   #renderSnippet(form: JobForm): TemplateResult {
     const { api, key } = this.services;
-    const write = this.language === "curl" ? curl : python;
+    const write = this.language === "curl" ? curl : dtq;
     const text = write(`${api.base}/jobs`, readForm(form).job, key.get() !== null);
-    const languages = (["curl", "Python"] as const).map(
+    const languages = (["curl", "dtq"] as const).map(
       (name) => html`<button type="button" class="quiet" aria-pressed=${name === this.language ? "true" : "false"} @click=${() => (this.language = name)}>${name}</button>`,
     );
     return html`<div class="snippet">
       ${panel(
-        "The same from a program",
+        "The same from a shell",
         html`<pre class="result" tabindex="0" role="group" aria-label="The same in ${this.language}">${text}</pre>`,
-        html`<span class="actions">${languages}<copy-button .text=${text} .label=${`Copy the ${this.language} code`}></copy-button></span>`,
+        html`<span class="actions">${languages}<copy-button .text=${text} .label=${`Copy the ${this.language} command`}></copy-button></span>`,
       )}
     </div>`;
   }

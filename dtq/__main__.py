@@ -1,0 +1,7 @@
+"""`python -m dtq`."""
+
+import sys
+
+from dtq.cli import main
+
+sys.exit(main())
