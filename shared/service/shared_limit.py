@@ -27,6 +27,7 @@ from shared.jobs.limits import (
     tidy,
 )
 from shared.service.ports import ConflictError, PreconditionFailedError, Records, TransientError
+from shared.service.tracing import background_task
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class SharedLimit:
         if not started:
             del self._running[job_id]
         if self._limit.max_concurrent and self._lingering is None:
-            self._lingering = asyncio.create_task(self._give_back_spare())
+            self._lingering = background_task(self._give_back_spare())
         return began
 
     async def _give_back_spare(self) -> None:
