@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from bench.api import get_job, list_jobs
 from bench.baseline import baseline_rate
 from bench.stack import Stack, running_stack
 
@@ -98,30 +99,13 @@ async def wait_for_all(session: aiohttp.ClientSession, ids: list[str]) -> None:
     async with asyncio.timeout(PATIENCE):
         # Point reads of single jobs, newest first: a listing makes the table service scan, at the jobs' expense.
         for job_id in reversed(ids[-50:]):
-            while (await _job(session, job_id))["state"] not in ENDED:
+            while (await get_job(session, job_id))["state"] not in ENDED:
                 pass
         left = set(ids)
         while left:
-            left -= {job["job_id"] async for job in _all(session, "completed")}
-            async for job in _all(session, "failed"):
+            left -= {job["job_id"] async for job in list_jobs(session, state="completed")}
+            async for job in list_jobs(session, state="failed"):
                 raise RuntimeError(f"job {job['job_id']} failed: {job['error']}")
-
-
-async def _job(session: aiohttp.ClientSession, job_id: str) -> Any:
-    async with session.get(f"jobs/{job_id}", params={"wait": "10"}) as answer:
-        return await answer.json()
-
-
-async def _all(session: aiohttp.ClientSession, state: str) -> Any:
-    parameters = {"state": state, "limit": "200"}
-    while True:
-        async with session.get("jobs", params=parameters) as answer:
-            page = await answer.json()
-        for job in page["jobs"]:
-            yield job
-        if page["next_page_token"] is None:
-            return
-        parameters["page_token"] = page["next_page_token"]
 
 
 async def _submit_at(session: aiohttp.ClientSession, when: float) -> tuple[float, dict[str, Any]]:
@@ -135,7 +119,7 @@ async def _submit_at(session: aiohttp.ClientSession, when: float) -> tuple[float
 
 async def _seconds_to_start(session: aiohttp.ClientSession, job_id: str) -> float:
     while True:
-        job = await _job(session, job_id)
+        job = await get_job(session, job_id)
         if job["started_at"]:
             times = [datetime.fromisoformat(job[name]) for name in ("created_at", "started_at")]
             return (times[1] - times[0]).total_seconds()

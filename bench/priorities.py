@@ -21,6 +21,7 @@ from typing import Any
 
 import aiohttp
 
+from bench.api import get_job, list_jobs
 from bench.stack import ROOT, running_stack
 
 SLOTS, AGEING_SECONDS, WEIGHT = 16, 10, 3
@@ -100,7 +101,7 @@ async def stream(session: aiohttp.ClientSession, seconds: float) -> Outcome:
     ids = {"critical": await submit(session, "critical", 2 * BACKLOG, STREAM_JOB_SECONDS)}
     ids["low"] = await submit(session, "low", WAITING_LOW, STREAM_JOB_SECONDS)
     while time.perf_counter() < begin + seconds:
-        if (await _job(session, ids["critical"][-BACKLOG], wait=1))["started_at"]:
+        if (await get_job(session, ids["critical"][-BACKLOG], wait=1))["started_at"]:
             ids["critical"] += await submit(session, "critical", BACKLOG, STREAM_JOB_SECONDS)
     return await measured(session, ids, begin)
 
@@ -145,31 +146,16 @@ async def wait_for(session: aiohttp.ClientSession, ids: Mapping[str, list[str]])
         for priority, wanted in ids.items():
             # Point reads of the last jobs: a listing makes the table service scan, at the jobs' expense.
             for job_id in reversed(wanted[-50:]):
-                while (await _job(session, job_id))["state"] not in ENDED:
+                while (await get_job(session, job_id))["state"] not in ENDED:
                     pass
             left = set(wanted)
             while left:
-                page = {job["job_id"]: job async for job in _all(session, priority) if job["state"] in ENDED}
+                page = {
+                    job["job_id"]: job async for job in list_jobs(session, priority=priority) if job["state"] in ENDED
+                }
                 jobs.update({job_id: page[job_id] for job_id in left & page.keys()})
                 left -= page.keys()
         return jobs
-
-
-async def _job(session: aiohttp.ClientSession, job_id: str, wait: int = 10) -> Any:
-    async with session.get(f"jobs/{job_id}", params={"wait": str(wait)}) as answer:
-        return await answer.json()
-
-
-async def _all(session: aiohttp.ClientSession, priority: str) -> Any:
-    parameters = {"priority": priority, "limit": "200"}
-    while True:
-        async with session.get("jobs", params=parameters) as answer:
-            page = await answer.json()
-        for job in page["jobs"]:
-            yield job
-        if page["next_page_token"] is None:
-            return
-        parameters["page_token"] = page["next_page_token"]
 
 
 def _seconds(job: Mapping[str, Any], first: str, last: str) -> float:
