@@ -52,7 +52,8 @@ export class Feed {
   jobs(): readonly Job[] {
     const all = this.#store.newest();
     if (this.#listed?.all !== all) {
-      const [end, held] = [this.#end, this.heldAt];
+      // Before the first answer to a new filter: what matches of all that is known, holes and all.
+      const [end, held] = [this.loaded ? this.#end : "", this.heldAt];
       const jobs = all.filter(
         (job) => job.job_id >= end && (held === null || job.job_id <= held) && this.#matches(job),
       );
@@ -135,6 +136,7 @@ export class Feed {
       if (token === null) this.#setEnd("");
       else if (!keepsDeeper) this.#setEnd(oldest);
       this.loaded = true;
+      this.#listed = null;
       this.mark();
     });
   }

@@ -134,6 +134,17 @@ test("a filter shows what matches, reads by what the API knows, and follows chan
   assert.equal(api.calls, calls);
 });
 
+test("a new filter shows what is known already until its answer brings the rest", async () => {
+  const { api, feed } = setUp(250);
+  await feed.refresh(false);
+  const [near, far] = [api.change(3, { state: "failed" }), api.change(240, { state: "failed" })];
+  await feed.refresh(false);
+  feed.choose({ ...NO_FILTER, state: "failed" });
+  assert.deepEqual(ids(feed.jobs()), [near.job_id]);
+  await feed.refresh(false);
+  assert.deepEqual(ids(feed.jobs()), [near.job_id, far.job_id]);
+});
+
 test("an answer for an earlier filter changes nothing", async () => {
   const { feed } = setUp(10);
   const read = feed.refresh(false);

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
-import { searchesText } from "../filter.ts";
+import { type JobFilter, searchesText } from "../filter.ts";
 import { count } from "../format.ts";
 import { isTerminal, type Job } from "../model.ts";
 import { address, jobAddress } from "../route.ts";
@@ -23,11 +23,14 @@ let place = { filter: "", scrollTop: 0, jobId: "" };
 
 /** The jobs, newest first: only the rows in sight exist. Whoever scrolls down or walks in it holds it still. */
 class JobList extends LiveView {
-  static override properties = [...LiveView.properties, "scrolled", "height"];
+  static override properties = [...LiveView.properties, "filter", "scrolled", "height"];
+  declare filter: JobFilter;
   declare private scrolled: number;
   declare private height: number;
   #isNarrow = false;
   #isPaused = false;
+  /** Not a private field: the constructors above ask for updates before those exist. */
+  declare private isPressed: boolean;
   #cursor = "";
   #resized = new ResizeObserver(([entry]) => {
     this.height = entry?.contentRect.height ?? 0;
@@ -36,6 +39,7 @@ class JobList extends LiveView {
 
   constructor() {
     super();
+    this.isPressed = false;
     this.scrolled = 0;
     // Enough for the first sight; measured after it.
     this.height = window.innerHeight;
@@ -44,14 +48,23 @@ class JobList extends LiveView {
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener("keydown", this.#onKey);
+    document.addEventListener("pointerup", this.#onRelease);
+    document.addEventListener("pointercancel", this.#onRelease);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     document.removeEventListener("keydown", this.#onKey);
+    document.removeEventListener("pointerup", this.#onRelease);
+    document.removeEventListener("pointercancel", this.#onRelease);
     this.#resized.disconnect();
     place = { filter: JSON.stringify(this.services.feed.filter), scrollTop: this.scrolled, jobId: this.#cursor };
     if (this.scrolled === 0) this.#release();
+  }
+
+  /** Not while a row is pressed: one that moves away before the release would make no click of it. */
+  override requestUpdate(): void {
+    if (!this.isPressed) super.requestUpdate();
   }
 
   protected override firstUpdated(): void {
@@ -76,7 +89,7 @@ class JobList extends LiveView {
           </div>
         </div>
         <div class="viewport" role="rowgroup" tabindex="-1" @scroll=${this.#onScroll} @focusin=${this.#onFocus} @focusout=${this.#onBlur}>
-          <div class="rows" .style=${`height:${jobs.length * row}px`}>
+          <div class="rows" .style=${`height:${jobs.length * row}px`} @pointerdown=${this.#onPress}>
             <div class="in-sight" .style=${`transform:translateY(${first * row}px)`}>
               ${repeat(jobs.slice(first, end), (job) => job.job_id, (job, at) => renderRow(job, first + at + 2))}
             </div>
@@ -104,7 +117,7 @@ class JobList extends LiveView {
     const older = html`<button type="button" ?disabled=${feed.loadingOlder} @click=${this.#loadOlder}>
       ${feed.loadingOlder ? "Loading…" : "Load older jobs"}
     </button>`;
-    const isFiltered = Object.values(feed.filter).some((value) => value !== "");
+    const isFiltered = Object.values(this.filter).some((value) => value !== "");
     if (shown === 0 && !isFiltered) return empty(html`No jobs yet. <a href=${address("new")}>Submit the first one</a>`);
     if (shown === 0) return empty(html`No job matches. ${feed.hasOlder ? older : nothing}`);
     return feed.hasOlder ? html`<p class="older">${older}</p>` : nothing;
@@ -129,6 +142,19 @@ class JobList extends LiveView {
     const isNearEnd = end + NEAR_END >= feed.jobs().length;
     if (this.scrolled > 0 && isNearEnd && !searchesText(feed.filter) && feed.error === null) void this.#loadOlder();
   }
+
+  #onPress(): void {
+    this.isPressed = true;
+  }
+
+  #onRelease = (): void => {
+    if (!this.isPressed) return;
+    // The click comes after the release.
+    window.setTimeout(() => {
+      this.isPressed = false;
+      this.requestUpdate();
+    });
+  };
 
   #onFocus(event: FocusEvent): void {
     this.#cursor = (event.target as HTMLElement).closest<HTMLElement>(".job-row")?.dataset["jobId"] ?? "";

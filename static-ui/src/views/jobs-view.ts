@@ -46,7 +46,7 @@ class JobsView extends LiveView {
           : html`<button type="button" @click=${set(NO_FILTER)}>Clear</button>`}
       </form>
       ${feed.error === null ? nothing : this.#renderError(feed.error.message)}
-      <job-list .services=${this.services}></job-list>`;
+      <job-list .services=${this.services} .filter=${filter}></job-list>`;
   }
 
   #renderCount(): Content {

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.page.browser import Complaints
 from tests.e2e.page.client import Client, off_thread
 from tests.e2e.page.pages import open_live, result, row, rows, shown_ids, state, toast
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("page")]
+
+# Settles when the next frame has been shown.
+FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 async def test_a_job_from_elsewhere_appears_on_top_and_ends_by_itself(page: Page, api: Client) -> None:
@@ -61,6 +65,49 @@ async def test_a_job_that_leaves_the_filter_leaves_the_list(page: Page, api: Cli
     job = await off_thread(api.submit, "test_task", {"sleep_seconds": 1})
     await expect(row(page, job["job_id"])).to_be_visible()
     await expect(row(page, job["job_id"])).to_be_hidden()
+
+
+async def test_a_new_filter_holds_at_once_for_the_jobs_known_already(page: Page, api: Client) -> None:
+    job = await off_thread(api.submit, "test_task", {"fail_permanently": True}, tags=["before-the-answer"])
+    other = await off_thread(api.submit, "test_task", {})
+    await open_live(page, "jobs")
+    await expect(row(page, job["job_id"])).to_contain_text("failed")
+    await expect(row(page, other["job_id"])).to_contain_text("completed")
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(route: Route) -> None:
+        asked.set()
+        await answer.wait()
+        await route.continue_()
+
+    await page.route(re.compile(r"/api/v1/jobs\?.*state=failed"), hold_back)
+    await page.get_by_label("State").select_option("failed")
+    await asyncio.wait_for(asked.wait(), 15)
+    await expect(row(page, other["job_id"])).to_be_hidden()
+    # A press gives the focus to the row, and with it holds the list still.
+    await row(page, job["job_id"]).get_by_role("link", name="before-the-answer").click()
+    await expect(page).to_have_url(re.compile("tag=before-the-answer"))
+    answer.set()
+    await page.get_by_label("Search the jobs").fill("no job has this")
+    await page.evaluate(FRAME)
+    assert await shown_ids(page) == []
+
+
+async def test_a_row_does_not_move_away_under_a_press(page: Page, api: Client) -> None:
+    await open_live(page, "jobs?state=running&tag=pressed")
+    job = await off_thread(api.submit, "test_task", {"sleep_seconds": 60, "progress_steps": 600}, tags=["pressed"])
+    await row(page, job["job_id"]).get_by_role("link", name="test_task").hover()
+    await page.mouse.down()
+    await off_thread(api.cancel, job["job_id"])
+    # The page knows that the job has left the filter; its row waits for the press to end.
+    await expect(page.locator(".count")).to_have_text("0 found among the jobs read so far")
+    await page.evaluate(FRAME)
+    await expect(row(page, job["job_id"])).to_be_visible()
+    await page.mouse.up()
+
+    await expect(state(page)).to_have_text("cancelled")
+    await page.go_back()
+    await expect(rows(page)).to_have_count(0)
 
 
 async def test_everything_goes_by_keyboard(page: Page, api: Client) -> None:
@@ -113,7 +160,7 @@ async def test_old_jobs_are_read_on_while_the_list_stands_still(page: Page, api:
     await viewport.evaluate("(each, top) => { each.scrollTop = top; }", 38 * 200)
     await expect(row(page, ids[20])).to_be_visible()
     # The rows follow the scrolling in the next frame.
-    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await page.evaluate(FRAME)
     before = await shown_ids(page)
 
     job = await off_thread(api.submit, "test_task", {})
