@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     calls = {
         "get": (lambda client, options: client.get(options.job_id), "a job as it is now"),
         "wait": (lambda client, options: client.wait(options.job_id, options.timeout), "a job once it has ended"),
+        "details": (lambda client, options: client.details(options.job_id), "a job with payload and attempts so far"),
         "result": (lambda client, options: client.result(options.job_id), "how a job ended"),
         "cancel": (lambda client, options: client.cancel(options.job_id), "cancel a job"),
         "retry": (lambda client, options: client.retry(options.job_id), "start a failed or cancelled job again"),

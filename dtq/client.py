@@ -92,6 +92,10 @@ class Client:
             if left <= 0:
                 raise TimeoutError(f"job {job_id} is still {job['state']} after {timeout:g} s")
 
+    def details(self, job_id: str) -> Json:
+        """The job with its payload, the attempts that have ended and its timeline, whatever its state."""
+        return self._call("GET", f"/jobs/{job_id}/details")
+
     def result(self, job_id: str) -> Json:
         """How an ended job ended: its result or error, attempts and timeline."""
         return self._call("GET", f"/jobs/{job_id}/result")

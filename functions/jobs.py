@@ -21,7 +21,7 @@ from shared.errors import DtqError, InvalidRequestError
 from shared.jobs.model import Job, JobState, Priority
 from shared.service.cancel import cancel_job
 from shared.service.ports import JobFilter
-from shared.service.query import get_job, get_result, list_jobs
+from shared.service.query import get_details, get_job, get_result, list_jobs
 from shared.service.replay import retry_job
 from shared.service.submit import submit, submit_batch
 from shared.service.tracing import tag
@@ -100,6 +100,15 @@ async def jobs_get(req: func.HttpRequest) -> func.HttpResponse:
     if answer.etag in known:
         return func.HttpResponse(status_code=304, headers=headers)
     return json_response(answer.view, headers=headers)
+
+
+@blueprint.function_name("jobs_details")
+@blueprint.route("v1/jobs/{job_id}/details", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@endpoint
+async def jobs_details(req: func.HttpRequest) -> func.HttpResponse:
+    """GET /jobs/{job_id}/details"""
+    query(req, ())
+    return json_response(await get_details(services(), req.route_params["job_id"]))
 
 
 @blueprint.function_name("jobs_result")

@@ -21,7 +21,7 @@ from shared.service.queues import QueuesView
 from shared.service.replay import DeadLetterReport, DeadLetterRequest
 from shared.service.stats import AuditView, StatsView, WorkersView
 from shared.service.submit import MAX_BATCH, SubmitRequest
-from shared.service.view import API_BASE, DeadLetterView, JobView, ResultView
+from shared.service.view import API_BASE, DeadLetterView, DetailsView, JobView, ResultView
 
 blueprint = func.Blueprint()
 
@@ -30,6 +30,7 @@ _REF = "#/components/schemas/{name}"
 _TYPES = [
     SubmitRequest,
     JobView,
+    DetailsView,
     ResultView,
     Page,
     DeadLetterView,
@@ -211,6 +212,14 @@ def _paths() -> dict[str, Any]:
                 "summary": "Start a failed or cancelled job again",
                 "parameters": [job_id],
                 "responses": {"202": _answer("It is queued", _ref("JobView")), **_problems(401, 404, 409, 503)},
+            }
+        },
+        f"{API_BASE}/jobs/{{job_id}}/details": {
+            "get": {
+                "operationId": "getDetails",
+                "summary": "Read a job with its payload, its attempts and what it has reported so far",
+                "parameters": [job_id],
+                "responses": {"200": _answer("The job", _ref("DetailsView")), **_problems(401, 404, 503)},
             }
         },
         f"{API_BASE}/jobs/{{job_id}}/result": {

@@ -19,7 +19,7 @@ from shared.jobs.model import Job
 from shared.jobs.states import TERMINAL
 from shared.service.ports import JobFilter, Services, TransientError
 from shared.service.submit import TENANT
-from shared.service.view import JobView, ResultView, job_view, result_view, view_etag
+from shared.service.view import DetailsView, JobView, ResultView, details_view, job_view, result_view, view_etag
 
 #: Between two looks at a job that somebody waits for, in seconds: short at first, for most jobs are.
 FIRST_LOOK = 0.05
@@ -77,6 +77,11 @@ async def _find(services: Services, job_id: str) -> Job:
     if document is None:
         raise JobNotFoundError(f"No job has the id {job_id}, or it has expired.")
     return document.job
+
+
+async def get_details(services: Services, job_id: str) -> DetailsView:
+    """The job with its payload and history, whatever its state. Raises JobNotFoundError and UnavailableError."""
+    return details_view(await _find(services, job_id))
 
 
 async def get_result(services: Services, job_id: str) -> ResultView:

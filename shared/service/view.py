@@ -44,13 +44,18 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     links: Links
 
 
-class ResultView(JobView, frozen=True, kw_only=True):
-    """How a job ended: its result or error, its attempts and its timeline, with the job's own fields around them."""
+class DetailsView(JobView, frozen=True, kw_only=True):
+    """A job with its payload, the attempts that have ended and what it has reported."""
 
     payload: dict[str, Any]
-    result: Any
     attempts: tuple[Attempt, ...]
     timeline: tuple[TimelineEntry, ...]
+
+
+class ResultView(DetailsView, frozen=True, kw_only=True):
+    """How a job ended."""
+
+    result: Any
 
 
 class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +93,14 @@ def job_view(job: Job) -> JobView:
     return JobView(**_fields(job))
 
 
+def details_view(job: Job) -> DetailsView:
+    """The public fields of a job, its payload and its history so far."""
+    return DetailsView(**_fields(job), **_details(job))
+
+
 def result_view(document: ResultDocument) -> ResultView:
-    """The public fields of an ended job and how it ended."""
-    job = document.job
-    return ResultView(
-        **_fields(job), payload=job.payload, result=document.result, attempts=job.attempts, timeline=job.timeline
-    )
+    """The public fields of an ended job, its payload, its history and its result."""
+    return ResultView(**_fields(document.job), **_details(document.job), result=document.result)
 
 
 def view_etag(view: JobView) -> str:
@@ -105,3 +112,7 @@ def _fields(job: Job) -> dict[str, Any]:
     fields = {name: getattr(job, name) for name in JobView.__struct_fields__ if name != "links"}
     here = f"{API_BASE}/jobs/{job.job_id}"
     return {**fields, "links": Links(here, f"{here}/result")}
+
+
+def _details(job: Job) -> dict[str, Any]:
+    return {"payload": job.payload, "attempts": job.attempts, "timeline": job.timeline}

@@ -69,6 +69,10 @@ export class Api {
     return this.#call("GET", jobPath(jobId));
   }
 
+  details(jobId: string): Promise<Model.JobDetails> {
+    return this.#call("GET", `${jobPath(jobId)}/details`);
+  }
+
   result(jobId: string): Promise<Model.JobResult> {
     return this.#call("GET", `${jobPath(jobId)}/result`);
   }

@@ -48,7 +48,7 @@ export function lifeOf(job: Job, attempts: readonly Attempt[]): Span[] {
   return spans;
 }
 
-/** The attempts whose end was seen in the versions of a job, oldest first: until the result brings all of them. */
+/** The attempts whose end was seen in the versions of a job, oldest first: until a read brings them. */
 export function attemptsSeen(versions: readonly Job[]): Attempt[] {
   const attempts: Attempt[] = [];
   for (const [index, job] of versions.entries()) {

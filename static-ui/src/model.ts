@@ -57,12 +57,16 @@ export interface TimelineEntry {
   message: string;
 }
 
-/** An ended job and how it ended. */
-export interface JobResult extends Job {
+/** A job with its payload, the attempts that have ended and what it has reported. */
+export interface JobDetails extends Job {
   payload: Payload;
-  result: unknown;
   attempts: Attempt[];
   timeline: TimelineEntry[];
+}
+
+/** How a job ended. */
+export interface JobResult extends JobDetails {
+  result: unknown;
 }
 
 export type Payload = Record<string, unknown>;

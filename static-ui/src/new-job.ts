@@ -1,5 +1,5 @@
 /** The form of a new job: what goes around the payload, and the request that both together make. */
-import { type JobResult, type JobType, type JsonSchema, type NewJob, PRIORITIES } from "./model.ts";
+import { type JobDetails, type JobType, type JsonSchema, type NewJob, PRIORITIES } from "./model.ts";
 import { type Field, type FieldErrors, fieldsOf, initialInputs, type Inputs, readInputs } from "./schema.ts";
 
 /** A part of the form: its fields, what was typed, and what is wrong. */
@@ -31,7 +31,7 @@ function optionsSchema({ defaults }: JobType): JsonSchema {
 }
 
 /** The form of a type, filled with its example or with what an earlier job had. */
-export function newForm(type: JobType, from: JobResult | null): JobForm {
+export function newForm(type: JobType, from: JobDetails | null): JobForm {
   const payload = fieldsOf(type.payload_schema);
   const options = fieldsOf(optionsSchema(type));
   const earlier = from === null ? {} : { tags: from.tags, max_retries: from.max_attempts - 1 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MOST_JOBS, readBatch } from "../src/batch.ts";
-import type { JobResult, JobType } from "../src/model.ts";
+import type { JobDetails, JobType } from "../src/model.ts";
 import { newForm, placeProblems, readForm, withInput } from "../src/new-job.ts";
 import { curl, dtq } from "../src/snippets.ts";
 import { job } from "./jobs.ts";
@@ -42,10 +42,9 @@ test("what goes around the payload", () => {
 });
 
 test("a run again has the earlier job's payload, priority, tags and retries", () => {
-  const earlier: JobResult = {
+  const earlier: JobDetails = {
     ...job({ priority: "critical", tags: ["x"], max_attempts: 6 }),
     payload: { city: "Rome" },
-    result: null,
     attempts: [],
     timeline: [],
   };

@@ -48,7 +48,7 @@ def test_times_are_rfc_3339_in_utc() -> None:
 
 def test_a_result_adds_payload_outcome_and_history() -> None:
     view = result_view(ResultDocument(job=a_job(payload={"a": 1}), result={"b": 2}))
-    assert list(msgspec.to_builtins(view)) == [*PUBLIC, "payload", "result", "attempts", "timeline"]
+    assert list(msgspec.to_builtins(view)) == [*PUBLIC, "payload", "attempts", "timeline", "result"]
     assert (view.payload, view.result) == ({"a": 1}, {"b": 2})
 
 

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from "lit-html";
 import { ApiError } from "../api.ts";
 import { duration, exactTime } from "../format.ts";
 import { attemptsSeen, lifeOf, type Span } from "../life.ts";
-import { isTerminal, type Job, type JobError, type JobResult, type JobState, type TimelineEntry } from "../model.ts";
+import { isTerminal, type Job, type JobDetails, type JobError, type JobResult, type JobState, type TimelineEntry } from "../model.ts";
 import { address } from "../route.ts";
 import { ago, attemptText, type Content, empty, heading, jobMessage, loading, notice, panel, progressBar, stateChip } from "./parts.ts";
 import { type Changed, LiveView } from "./view.ts";
@@ -21,16 +21,17 @@ const NO_RESULT: Record<JobState, string> = {
 
 /** One job: where it is, how it came there, what came of it, and what can be done with it. */
 class JobView extends LiveView {
-  static override properties = [...LiveView.properties, "jobId", "result", "failure"];
+  static override properties = [...LiveView.properties, "jobId", "details", "failure"];
   declare jobId: string;
-  declare private result: JobResult | null;
+  /** Payload and history, with the result once the job has ended. */
+  declare private details: JobDetails | JobResult | null;
   declare private failure: ApiError | null;
-  /** The version of the job whose result was asked for. */
-  #resultOf = "";
+  /** The version of the job whose details were asked for. */
+  #detailsOf = "";
 
   constructor() {
     super();
-    this.result = null;
+    this.details = null;
     this.failure = null;
   }
 
@@ -42,7 +43,8 @@ class JobView extends LiveView {
   protected override willUpdate(changed: Changed): void {
     const { store } = this.services;
     if (changed.has("jobId")) {
-      this.#forgetResult();
+      this.#detailsOf = "";
+      this.details = null;
       store.watch(this.jobId);
       void this.#loadJob();
     }
@@ -62,8 +64,10 @@ class JobView extends LiveView {
   }
 
   #renderJob(job: Job, back: TemplateResult): TemplateResult {
-    const attempts = this.result?.attempts ?? attemptsSeen(this.services.store.versions);
-    const spans = lifeOf(job, attempts);
+    const { details } = this;
+    const { versions } = this.services.store;
+    const spans = lifeOf(job, withSeen(details, details?.attempts, attemptsSeen(versions), (each) => each.started_at));
+    const reports = withSeen(details, details?.timeline, reportsSeen(versions), (each) => `${each.progress} ${each.message}`);
     return html`${heading(job.job_type, back)}
       <section class="panel job-now" aria-label="State">
         ${stateChip(job.state)} ${progressBar(job)}
@@ -74,16 +78,14 @@ class JobView extends LiveView {
       <div class="columns columns-job">
         <div>
           ${this.#renderOutcome(job)} ${panel("Timeline", renderSpans(spans))}
-          ${panel("Progress", renderReports(job, this.result?.timeline ?? reportsSeen(this.services.store.versions)))}
+          ${panel("Progress", renderReports(job, reports))}
         </div>
         <div>
           ${panel("Details", renderFacts(job))}
           ${panel(
             "Payload",
-            this.result === null
-              ? empty(isTerminal(job.state) ? "Not read." : "Shown once the job has ended.")
-              : json("Payload", this.result.payload),
-            this.result === null ? nothing : copies("payload", job, this.result.payload),
+            details === null ? html`<p class="result empty">${this.failure === null ? "" : "Not read."}</p>` : json("Payload", details.payload),
+            details === null ? nothing : copies("payload", job, details.payload),
           )}
         </div>
       </div>`;
@@ -107,33 +109,26 @@ class JobView extends LiveView {
     return html`<p class="actions">
       ${isTerminal(job.state) ? nothing : button("Cancel job", "danger", cancel)}
       ${job.state === "failed" || job.state === "cancelled" ? button("Retry", "primary", retry) : nothing}
-      ${isTerminal(job.state)
-        ? html`<a class="button" href=${address("new", { from: job.job_id })}>Run again with edits</a>`
-        : nothing}
+      <a class="button" href=${address("new", { from: job.job_id })}>Run again with edits</a>
     </p>`;
   }
 
   /** What came of the job: its result, why it failed, or the room for that. */
   #renderOutcome(job: Job): TemplateResult {
-    const { result } = this;
+    const { details } = this;
     if (job.state !== "completed") {
       return panel("Result", job.error === null ? html`<p class="result empty">${NO_RESULT[job.state]}</p>` : renderError(job, job.error));
     }
-    if (result !== null) return panel("Result", json("Result", result.result), copies("result", job, result.result));
-    const again = html`<button type="button" @click=${() => this.#loadResult(job)}>Try again</button>`;
+    if (details !== null && "result" in details) {
+      return panel("Result", json("Result", details.result), copies("result", job, details.result));
+    }
+    const again = html`<button type="button" @click=${() => this.#loadDetails(job)}>Try again</button>`;
     return panel("Result", this.failure === null ? html`<p class="result empty"></p>` : notice("error", this.failure.message, again));
   }
 
-  /** Fetch the result once the job has ended, and forget it when the job is run again. */
+  /** Read the details whenever an attempt has begun or ended, and the result at the end. */
   #follow(job: Job): void {
-    if (!isTerminal(job.state)) this.#forgetResult();
-    else if (this.#resultOf !== job.updated_at) void this.#loadResult(job);
-  }
-
-  #forgetResult(): void {
-    this.#resultOf = "";
-    this.result = null;
-    this.failure = null;
+    if (this.#detailsOf !== stepOf(job)) void this.#loadDetails(job);
   }
 
   async #loadJob(): Promise<void> {
@@ -142,12 +137,14 @@ class JobView extends LiveView {
     });
   }
 
-  async #loadResult(job: Job): Promise<void> {
-    this.#resultOf = job.updated_at;
+  async #loadDetails(job: Job): Promise<void> {
+    const step = stepOf(job);
+    this.#detailsOf = step;
     await this.#loading(async () => {
-      const result = await this.services.api.result(job.job_id);
-      // The person may have gone on to another job meanwhile.
-      if (this.#resultOf === job.updated_at && this.jobId === job.job_id) this.result = result;
+      const { api } = this.services;
+      const details = await (isTerminal(job.state) ? api.result(job.job_id) : api.details(job.job_id));
+      // The job, or the person, may have gone on meanwhile.
+      if (this.#detailsOf === step) this.details = details;
     });
   }
 
@@ -161,6 +158,18 @@ class JobView extends LiveView {
       if (this.jobId === jobId) this.failure = error;
     }
   }
+}
+
+/** Names what a job does now; the same until its next attempt begins or ends. */
+function stepOf(job: Job): string {
+  return `${job.job_id} ${job.state} ${isTerminal(job.state) ? job.updated_at : job.attempt}`;
+}
+
+/** What was read and, while the job goes on, what this page has seen since. */
+function withSeen<T>(details: JobDetails | null, read: readonly T[] = [], seen: readonly T[], key: (each: T) => string): readonly T[] {
+  if (details !== null && isTerminal(details.state)) return read;
+  const known = new Set(read.map(key));
+  return [...read, ...seen.filter((each) => !known.has(key(each)))];
 }
 
 function renderError(job: Job, error: JobError): TemplateResult {
@@ -225,7 +234,7 @@ function renderReports(job: Job, reports: readonly TimelineEntry[]): Content {
   </ol>`;
 }
 
-/** What the job reported while this page looked, until the result brings the whole timeline. */
+/** What the job reported while this page looked. */
 function reportsSeen(versions: readonly Job[]): TimelineEntry[] {
   const reports: TimelineEntry[] = [];
   for (const { state, progress, message, updated_at } of versions) {

@@ -110,7 +110,7 @@ class NewJobView extends LiveView {
       return;
     }
     try {
-      const earlier = await this.services.api.result(from);
+      const earlier = await this.services.api.details(from);
       const type = byName(earlier.job_type);
       this.form = newForm(type ?? chosen, type === undefined ? null : earlier);
       if (type === undefined) this.failure = `There is no type ${earlier.job_type} any more.`;

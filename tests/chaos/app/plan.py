@@ -40,9 +40,11 @@ class Plan(Payload):
     #: kill -9 of its own process there, in all `crash_times` times.
     crash_at: Moment = ""
     crash_times: int = 1
-    #: Once, the whole process stands still there: no lease and no lock is renewed.
+    #: Once, the whole process stands still there: no lease and no lock is renewed. For so long, or until another
+    #: process has recorded an event of this kind for the job.
     stall_at: Moment = ""
     stall_seconds: float = 0
+    stall_until: str = ""
     #: Copies of the first message under other ids, each due after so many seconds.
     duplicates: list[float] = []  # noqa: RUF012 - a msgspec field; it copies the default
     #: Once, the message of this attempt arrives at the broker, but its sender is told that it failed.
@@ -61,8 +63,15 @@ def at_moment(moment: str, job_id: str, plan: Plan) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if plan.stall_at == moment and once(f"{job_id}-stall"):
         history.record("stall", job_id, value=moment)
-        time.sleep(plan.stall_seconds)
+        deadline = time.monotonic() + plan.stall_seconds
+        while time.monotonic() < deadline and not is_recorded_elsewhere(job_id, plan.stall_until):
+            time.sleep(0.1)
         history.record("moved", job_id, value=moment)
+
+
+def is_recorded_elsewhere(job_id: str, kind: str) -> bool:
+    """Whether another process than this one has recorded such an event of the job."""
+    return any((event.job, event.kind) == (job_id, kind) and event.pid != os.getpid() for event in history.read())
 
 
 def once(name: str, times: int = 1) -> bool:

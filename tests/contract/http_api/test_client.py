@@ -48,6 +48,7 @@ def test_a_job_from_its_submission_to_its_result(client: Client) -> None:
     assert (job["priority"], job["tags"]) == ("high", ["a"])
     assert client.wait(job["job_id"], 60)["state"] == "completed"
     assert client.result(job["job_id"])["result"]["result"] == {"n": 1}
+    assert client.details(job["job_id"])["payload"] == {"result": {"n": 1}}
     newest = client.list(limit=200, job_type="test_task", state="completed")
     assert job["job_id"] in [each["job_id"] for each in newest["jobs"]]
 
@@ -90,7 +91,7 @@ def test_the_command_submits_waits_and_shows(dtq: Shell) -> None:
     assert dtq("submit", "test_task", "--payload", '{"result": "é"}', "--tags", "x y", "z", "--wait", "60") == 0
     assert (dtq.answer["state"], dtq.answer["result"]["result"]) == ("completed", "é")
     job_id = dtq.answer["job_id"]
-    for command in ("get", "wait", "result"):
+    for command in ("get", "wait", "details", "result"):
         assert dtq(command, job_id) == 0
         assert dtq.answer["state"] == "completed"
     assert dtq("list", "--job-type", "test_task", "--limit", "200") == 0

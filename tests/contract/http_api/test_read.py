@@ -45,7 +45,30 @@ def test_a_result_before_the_end_is_a_conflict(api: Api) -> None:
     assert "scheduled" in problem["detail"]
 
 
-@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result"])
+def test_the_payload_and_the_attempts_so_far_are_told_before_the_end(api: Api) -> None:
+    job = api.submit(payload={"fail_times": 1, "result": "kept"}, max_retries=1, priority="high")
+    waiting = api.submit(payload={"result": [1]}, delay_seconds=3600)
+    details = api.get(f"/jobs/{waiting['job_id']}/details").json()
+    assert details == waiting | {"payload": {"result": [1]}, "attempts": [], "timeline": []}
+    done = api.finished(job)
+    details = api.get(f"/jobs/{job['job_id']}/details").json()
+    assert details["payload"] == {"fail_times": 1, "result": "kept"}
+    assert [attempt["outcome"] for attempt in details["attempts"]] == ["failed", "completed"]
+    result = api.get(done["links"]["result"]).json()
+    assert result == details | {"result": result["result"]}
+
+
+def test_a_job_that_waits_for_its_next_attempt_tells_why_the_last_one_failed(api: Api) -> None:
+    job = api.submit(payload={"fail_times": 20}, max_retries=20)
+    path = f"/jobs/{job['job_id']}"
+    while not (details := api.get(f"{path}/details").json())["attempts"]:
+        assert api.get(f"{path}?wait=1").status_code == 200
+    assert details["finished_at"] is None
+    assert details["attempts"][0]["error"]["code"] == "asked_to_fail"
+    assert api.call("DELETE", path).status_code in {200, 202}
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/details", "/jobs/{}/result"])
 @pytest.mark.parametrize(
     "job_id", ["nope", NEVER_GIVEN_OUT.upper(), f"{NEVER_GIVEN_OUT}x", "..%2F..", "%00", NEVER_GIVEN_OUT]
 )

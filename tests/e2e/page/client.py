@@ -32,6 +32,13 @@ class Client:
         while self._call("GET", f"/jobs/{job_id}?wait=10")["finished_at"] is None:
             assert time.monotonic() < deadline, f"job {job_id} does not end"
 
+    def wait_for_attempt(self, job_id: str) -> None:
+        """Return once the job's first attempt has ended."""
+        deadline = time.monotonic() + 60
+        while not self._call("GET", f"/jobs/{job_id}/details")["attempts"]:
+            assert time.monotonic() < deadline, f"job {job_id} does not end an attempt"
+            time.sleep(0.1)
+
     def job_types(self) -> set[str]:
         """The names of the job types."""
         return {each["name"] for each in self._call("GET", "/job-types")["job_types"]}

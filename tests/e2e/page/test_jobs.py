@@ -199,6 +199,20 @@ async def test_attempts_and_waits_are_told_and_a_failed_job_is_retried(page: Pag
     await expect(timeline).to_contain_text("started again", timeout=30_000)
 
 
+async def test_a_job_that_waits_shows_its_payload_and_what_failed_before_the_page_was_opened(
+    page: Page, api: Client
+) -> None:
+    job = await off_thread(api.submit, "test_task", {"fail_times": 9, "result": "what was asked"}, max_retries=20)
+    await off_thread(api.wait_for_attempt, job["job_id"])
+    await open_live(page, f"jobs/{job['job_id']}")
+
+    await expect(page.get_by_label("Payload").locator("pre")).to_contain_text("what was asked")
+    await expect(page.get_by_label("Timeline").locator(".why").first).to_contain_text("Failed attempt 1, as asked.")
+    await page.get_by_role("link", name="Run again with edits").click()
+    await expect(page.get_by_label("Fail times")).to_have_value("9")
+    await off_thread(api.cancel, job["job_id"])
+
+
 async def test_a_result_is_downloaded(page: Page, api: Client) -> None:
     job = await off_thread(api.submit, "test_task", {"result": {"deep": [1, None]}})
     await open_live(page, f"jobs/{job['job_id']}")

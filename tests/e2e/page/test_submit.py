@@ -62,8 +62,9 @@ async def test_weather_moves_and_ends_with_the_temperature(page: Page) -> None:
 
     await expect(state(page)).to_have_text("completed")
     await expect(result(page)).to_contain_text(re.compile(r'"city": "Austin"[\s\S]*"temperature": -?\d'))
-    await expect(page.locator(".reports .percent").first).to_have_text("20 %")
-    assert await seen_percents(page) == [20, 50, 80, 100]
+    await expect(page.locator(".reports .percent")).to_have_text(["20 %", "50 %", "80 %", "100 %"])
+    # Between 80 and 100 the result is stored, which may take less than a frame.
+    assert [percent for percent in await seen_percents(page) if percent != 80] == [20, 50, 100]
     # The address alone leads back to it.
     await page.reload()
     await expect(result(page)).to_contain_text('"temperature"')
