@@ -241,8 +241,8 @@ def _paths() -> dict[str, Any]:
                 },
             }
         },
-        f"{API_BASE}/dead-letters/replay": {"post": _dead_letter_action("replay", "Start their jobs again")},
-        f"{API_BASE}/dead-letters/purge": {"post": _dead_letter_action("purge", "Remove them for good")},
+        f"{API_BASE}/dead-letters/replay": {"post": _dead_letter_action("replay", "Start jobs of dead letters again")},
+        f"{API_BASE}/dead-letters/purge": {"post": _dead_letter_action("purge", "Remove dead letters for good")},
         f"{API_BASE}/job-types": {
             "get": {
                 "operationId": "listJobTypes",
@@ -258,7 +258,7 @@ def _paths() -> dict[str, Any]:
         f"{API_BASE}/realtime/negotiate": {
             "post": {
                 "operationId": "negotiateRealtime",
-                "summary": "Where to listen for changes (hub `jobs`, message `jobsChanged`)",
+                "summary": "Where to listen for changes: hub jobs, message jobsChanged",
                 "responses": {
                     "200": _answer(
                         "Address and token",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 #: Raised with every change of JobMessage that an older reader could not understand.
 MESSAGE_VERSION = 1
+
+#: A point in time, with its time zone: what came without one is refused.
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Priority(enum.StrEnum):
@@ -47,7 +50,7 @@ class JobError(msgspec.Struct, frozen=True):
 class TimelineEntry(msgspec.Struct, frozen=True):
     """One progress report of a handler."""
 
-    at: datetime
+    at: Instant
     progress: int
     message: str
 
@@ -56,8 +59,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """One finished attempt: `outcome` is completed, failed, timed_out, cancelled or lost. `run` counts the restarts."""
 
     attempt: int
-    started_at: datetime
-    finished_at: datetime
+    started_at: Instant
+    finished_at: Instant
     outcome: str
     error: JobError | None = None
     run: int = 1
@@ -80,24 +83,24 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 1
     timeout_seconds: float = 60
     traceparent: str = ""
-    created_at: datetime
-    run_at: datetime
+    created_at: Instant
+    run_at: Instant
 
     state: JobState
-    updated_at: datetime
+    updated_at: Instant
     progress: int = 0
     message: str = ""
     run: int = 1
     attempt: int = 0
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
     error: JobError | None = None
     attempts: tuple[Attempt, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
 
     fence: int = 0
     owner: str = ""
-    lease_until: datetime | None = None
+    lease_until: Instant | None = None
     cancel_requested: bool = False
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from shared.jobs.model import Instant
 from shared.service.ports import Services, TransientError
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _LAST_MILLISECOND = 10**15 - 1
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that somebody did; `details` depend on the action."""
 
-    at: datetime
+    at: Instant
     by: str
     action: str
     target: str

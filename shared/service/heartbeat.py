@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared import __version__
-from shared.jobs.model import Priority
+from shared.jobs.model import Instant, Priority
 from shared.service.metrics import fold_silent, forget_minutes
 from shared.service.ports import PreconditionFailedError, Record, Records, Services, TransientError
 from shared.service.tracing import background_task
@@ -35,7 +35,7 @@ class RunningView(msgspec.Struct, frozen=True):
     job_id: str
     job_type: str
     priority: Priority
-    started_at: datetime
+    started_at: Instant
 
 
 class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +44,8 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     functions: list[str]
     version: str
-    started_at: datetime
-    last_seen_at: datetime
+    started_at: Instant
+    last_seen_at: Instant
     slots: int
     running: list[RunningView]
 

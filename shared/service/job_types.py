@@ -10,7 +10,7 @@ import msgspec
 
 from shared.jobs.breaker import BreakerState, state
 from shared.jobs.limits import Limit
-from shared.jobs.model import Priority
+from shared.jobs.model import Instant, Priority
 from shared.jobs.registry import JobType
 from shared.service.breakers import breaker_of
 from shared.service.flow import job_type_key
@@ -40,8 +40,8 @@ class BreakerView(msgspec.Struct, frozen=True):
     """
 
     state: BreakerState
-    since: datetime | None
-    until: datetime | None
+    since: Instant | None
+    until: Instant | None
     reason: str
 
 

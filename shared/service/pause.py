@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
 from shared.errors import JobTypeNotFoundError, QueueNotFoundError, UnavailableError, did_you_mean
-from shared.jobs.model import Priority
+from shared.jobs.model import Instant, Priority
 from shared.service.audit import audit
 from shared.service.flow import job_type_key, queue_key
 from shared.service.flow_state import FLOW
@@ -33,7 +32,7 @@ class PauseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Pause(msgspec.Struct, frozen=True):
     """Since when something is held, who holds it and why ("" when no reason was given)."""
 
-    at: datetime
+    at: Instant
     by: str
     reason: str
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from shared.jobs.model import Priority
+from shared.jobs.model import Instant, Priority
 from shared.service.flow import held_queues, queue_key
 from shared.service.flow_state import FLOW
 from shared.service.pause import Pause
@@ -38,14 +38,14 @@ class QueueView(msgspec.Struct, frozen=True):
 class QueuesView(msgspec.Struct, frozen=True):
     """All queues as the broker told of them at that time; pauses as they are now."""
 
-    as_of: datetime
+    as_of: Instant
     queues: list[QueueView]
     dead: int
     poison: int
 
 
 class _Snapshot(msgspec.Struct, frozen=True):
-    as_of: datetime
+    as_of: Instant
     counts: dict[str, QueueCounts]
     oldest: dict[Priority, datetime | None]
 

@@ -15,7 +15,7 @@ import msgspec
 from shared.errors import UnavailableError
 from shared.jobs.breaker import BreakerState, state
 from shared.jobs.metrics import BOUNDS, EVENTS, Counts, Histogram, last_minutes, minute_of, total
-from shared.jobs.model import JobState, Priority
+from shared.jobs.model import Instant, JobState, Priority
 from shared.jobs.states import TERMINAL
 from shared.service.audit import AUDIT, AuditEntry
 from shared.service.breakers import breaker_of
@@ -46,7 +46,7 @@ _BY_MINUTE = ("submitted", "completed", "failed", "retried")
 class WorkersView(msgspec.Struct, frozen=True):
     """The live instances that take messages."""
 
-    as_of: datetime
+    as_of: Instant
     workers: list[WorkerView]
 
 
@@ -80,7 +80,7 @@ class TotalsView(EndsView, frozen=True):
 class MinuteView(msgspec.Struct, frozen=True):
     """What happened in a minute."""
 
-    minute: datetime
+    minute: Instant
     submitted: int
     completed: int
     failed: int
@@ -99,7 +99,7 @@ class TimesView(msgspec.Struct, frozen=True):
 class StatsView(msgspec.Struct, frozen=True):
     """Totals since the beginning, open jobs now, the last hour by the minute, and times of the last 15 minutes."""
 
-    as_of: datetime
+    as_of: Instant
     totals: TotalsView
     open: OpenView
     by_job_type: dict[str, EndsView]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.jobs.model import Attempt, Job, JobError, JobState, Priority, ResultDocument, TimelineEntry
+from shared.jobs.model import Attempt, Instant, Job, JobError, JobState, Priority, ResultDocument, TimelineEntry
 from shared.service.ports import DeadLetter
 
 API_BASE = "/api/v1"
@@ -34,11 +33,11 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     attempt: int
     max_attempts: int
-    created_at: datetime
-    updated_at: datetime
-    run_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    created_at: Instant
+    updated_at: Instant
+    run_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
     error: JobError | None
     tags: tuple[str, ...]
     links: Links
@@ -64,7 +63,7 @@ class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     reason: str
     description: str
-    dead_since: datetime
+    dead_since: Instant
     job_id: str | None
     job_type: str | None
     priority: Priority | None

@@ -75,6 +75,17 @@ async def test_axe_finds_nothing_on_any_view(page: Page, addresses: dict[str, st
     assert await violations(page) == [], "help"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_page_about_the_api_fits_and_axe_finds_nothing_on_it(page: Page, scheme: Scheme) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto("/api/docs")
+    await expect(page.get_by_role("heading", name="Submit a job", exact=True)).to_be_visible()
+    assert await page.evaluate("getComputedStyle(document.body).maxWidth") == "960px", "the policy refused the style"
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await violations(page) == []
+
+
 @pytest.mark.parametrize("width", [390, 800, 1920])
 async def test_every_view_fits_its_window(page: Page, addresses: dict[str, str], width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 844})
