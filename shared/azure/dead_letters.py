@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from azure.core.exceptions import AzureError
@@ -26,13 +28,16 @@ TIME_BUDGET = 40.0
 _EMPTY_AFTER = 1.0
 _AT_ONCE = 50
 _PEEK = 250
+#: Letters that are handled at the same time.
+_HANDLED_AT_ONCE = 16
 
 
 class ServiceBusDeadLetters:
     """`DeadLetters` over azure-servicebus.
 
-    Letters that do not match are held until the end of the call, so that none is seen twice, and then given back; each
-    giving back counts as a delivery, which is why the queue allows 2,000 of them.
+    A call peeks first, which tells it what to wait for and when it is done. Letters that do not match and lie before
+    those that do are held until the end of the call, so that none is seen twice, and then given back; each giving back
+    counts as a delivery, which is why the queue allows 2,000 of them.
     """
 
     def __init__(self, bus: ServiceBusConnection) -> None:
@@ -40,19 +45,15 @@ class ServiceBusDeadLetters:
 
     async def browse(self, limit: int) -> list[DeadLetter]:
         """See DeadLetters."""
-        letters: list[DeadLetter] = []
-        try:
-            async with self._bus.client().get_queue_receiver(DEAD_QUEUE) as receiver:
-                start = 1
-                while len(letters) < limit:
-                    found = await receiver.peek_messages(min(_PEEK, limit - len(letters)), sequence_number=start)
-                    if not found:
-                        break
-                    letters += [_letter(message) for message in found]
-                    start = (found[-1].sequence_number or start) + 1
-        except (AzureError, ServiceBusError) as exc:
-            raise TransientError(f"Service Bus does not answer: {exc}") from exc
-        return letters
+        return [_letter(message) async for message in self._peek(limit)]
+
+    async def _peek(self, limit: int = sys.maxsize) -> AsyncIterator[ServiceBusReceivedMessage]:
+        """The oldest letters, locked ones included."""
+        start = 1
+        while limit and (found := await self._bus.peek(DEAD_QUEUE, min(_PEEK, limit), start)):
+            for message in found:
+                yield message
+            start, limit = (found[-1].sequence_number or start) + 1, limit - len(found)
 
     async def take(
         self,
@@ -62,36 +63,62 @@ class ServiceBusDeadLetters:
     ) -> bool:
         """See DeadLetters."""
         deadline = time.monotonic() + TIME_BUDGET
-        left = limit
-        kept: list[ServiceBusReceivedMessage] = []
+        matching = [each.sequence_number async for each in self._peek() if matches(_letter(each))]
+        if not matching:
+            return False
+        left = set(matching[:limit])
+        held: dict[int | None, ServiceBusReceivedMessage] = {}
+        receiver = self._bus.client().get_queue_receiver(DEAD_QUEUE)
+
+        async def settle(message: ServiceBusReceivedMessage, letter: DeadLetter) -> None:
+            # What matched may not do so any more, for what has been handled since.
+            if matches(letter) and await handle(letter):
+                await receiver.complete_message(message)
+                del held[message.sequence_number]
+
         try:
-            async with self._bus.client().get_queue_receiver(DEAD_QUEUE) as receiver:
-                try:
-                    while time.monotonic() < deadline:
-                        messages = await receiver.receive_messages(_AT_ONCE, max_wait_time=_EMPTY_AFTER)
-                        if not messages:
-                            return False
-                        for number, message in enumerate(messages):
-                            letter = _letter(message)
-                            if not matches(letter):
-                                kept.append(message)
-                            elif left == 0:
-                                kept += messages[number:]
-                                return True
-                            else:
-                                left -= 1
-                                if await handle(letter):
-                                    await receiver.complete_message(message)
-                                else:
-                                    kept.append(message)
+            while left:
+                if time.monotonic() > deadline:
                     return True
-                finally:
-                    await _give_back(receiver, kept)
+                messages = await receiver.receive_messages(_AT_ONCE, max_wait_time=_EMPTY_AFTER)
+                if not messages:
+                    break  # what is left is in the hands of another call
+                held |= {message.sequence_number: message for message in messages}
+                wanted = [message for message in messages if message.sequence_number in left]
+                left -= {message.sequence_number for message in wanted}
+                for group in _groups(wanted):
+                    await _all_of([settle(message, letter) for message, letter in group])
+            return len(matching) > limit
         except (AzureError, ServiceBusError) as exc:
             raise TransientError(f"Service Bus does not answer: {exc}") from exc
+        finally:
+            await _give_back(receiver, held.values())
+            self._bus.give_up(receiver)
 
 
-async def _give_back(receiver: ServiceBusReceiver, messages: list[ServiceBusReceivedMessage]) -> None:
+def _groups(
+    messages: Sequence[ServiceBusReceivedMessage],
+) -> Iterator[list[tuple[ServiceBusReceivedMessage, DeadLetter]]]:
+    """Few enough to be handled at once, in order, and in no group two letters of the same job."""
+    group: list[tuple[ServiceBusReceivedMessage, DeadLetter]] = []
+    for message in messages:
+        letter = _letter(message)
+        if len(group) == _HANDLED_AT_ONCE or letter.job_id in {other.job_id for _, other in group}:
+            yield group
+            group = []
+        group.append((message, letter))
+    if group:
+        yield group
+
+
+async def _all_of(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Let all of them come to their end, then raise the first error: one that is cut off in the middle helps nobody."""
+    for answer in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+async def _give_back(receiver: ServiceBusReceiver, messages: Iterable[ServiceBusReceivedMessage]) -> None:
     answers = await asyncio.gather(*map(receiver.abandon_message, messages), return_exceptions=True)
     if lost := sum(isinstance(answer, Exception) for answer in answers):
         logger.info("%d dead letters come back when their locks end, not at once", lost)

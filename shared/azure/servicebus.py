@@ -11,8 +11,13 @@ from typing import Any
 
 import msgspec
 from azure.core.exceptions import AzureError
-from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch, ServiceBusMessageState
-from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+from azure.servicebus import (
+    ServiceBusMessage,
+    ServiceBusMessageBatch,
+    ServiceBusMessageState,
+    ServiceBusReceivedMessage,
+)
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 from azure.servicebus.exceptions import (
     MessageSizeExceededError,
     MessagingEntityDisabledError,
@@ -68,6 +73,9 @@ class ServiceBusConnection:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client: ServiceBusClient | None = None
+        self._peekers: dict[str, ServiceBusReceiver] = {}
+        self._peeks: dict[str, asyncio.Lock] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def client(self) -> ServiceBusClient:
         """The client. It tries few times and quickly: a caller waits."""
@@ -80,8 +88,37 @@ class ServiceBusConnection:
                 self._client = ServiceBusClient.from_connection_string(connection.connection_string, **options)
         return self._client
 
+    async def peek(self, queue: str, count: int, start: int = 1) -> list[ServiceBusReceivedMessage]:
+        """Up to `count` messages of a queue from a sequence number on, which stay where they are.
+
+        The link is kept for the next time, for the SDK needs a second to open and close one; it has no credit, so that
+        nothing is delivered to it. Raises MessagingEntityDisabledError for a queue that is held, and TransientError.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._peeks.setdefault(queue, asyncio.Lock()):
+                peeker = self._peekers.pop(queue, None) or self.client().get_queue_receiver(queue, prefetch_count=0)
+                try:
+                    found = await peeker.peek_messages(count, sequence_number=start)
+                except (asyncio.CancelledError, AzureError, ServiceBusError):
+                    self.give_up(peeker)
+                    raise
+                self._peekers[queue] = peeker
+                return found
+        except MessagingEntityDisabledError:
+            raise
+        except (AzureError, ServiceBusError, TimeoutError) as exc:
+            raise TransientError(f"Service Bus does not answer: {exc!r}") from exc
+
+    def give_up(self, link: ServiceBusSender | ServiceBusReceiver) -> None:
+        """Close a link in the background. It may have been cut off in the middle, and its connection be dead."""
+        closing = asyncio.create_task(_close_quietly(link))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
     async def close(self) -> None:
         """Close all that was opened through the client."""
+        # Side by side, for the SDK takes about a second for each.
+        await asyncio.gather(*map(_close_quietly, self._peekers.values()), *self._closing)
         if self._client is not None:
             await self._client.close()
 
@@ -94,7 +131,6 @@ class ServiceBusJobQueue:
         self._senders: dict[str, ServiceBusSender] = {}
         # The SDK's sender is not safe for tasks that send at once.
         self._locks: dict[str, asyncio.Lock] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, outgoing: Sequence[Outgoing]) -> None:
         """See JobQueue."""
@@ -191,7 +227,7 @@ class ServiceBusJobQueue:
                         await sender.send_messages(part)
                         taken = True
                 except asyncio.CancelledError:
-                    self._give_up_sender(queue)
+                    self._bus.give_up(self._senders.pop(queue))
                     raise
         except TimeoutError as exc:
             text = f"Service Bus does not answer within {PATIENCE_SECONDS} s."
@@ -202,26 +238,14 @@ class ServiceBusJobQueue:
             unknown = taken or not _never_sent(exc)
             raise TransientError(f"Service Bus does not answer: {exc}", unknown_outcome=unknown) from exc
 
-    def _give_up_sender(self, queue: str) -> None:
-        """Begin with another sender next time: this one was cut off in the middle, and its connection may be dead."""
-        closing = asyncio.create_task(_close_quietly(self._senders.pop(queue)))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
     async def _oldest(self, queue: str) -> datetime | None:
         try:
-            async with (
-                asyncio.timeout(PATIENCE_SECONDS),
-                self._bus.client().get_queue_receiver(queue, prefetch_count=0) as receiver,
-            ):
-                for count in _PEEKS:
-                    for message in await receiver.peek_messages(count):
-                        if message.state is ServiceBusMessageState.ACTIVE:
-                            return message.enqueued_time_utc
+            for count in _PEEKS:
+                for message in await self._bus.peek(queue, count):
+                    if message.state is ServiceBusMessageState.ACTIVE:
+                        return message.enqueued_time_utc
         except MessagingEntityDisabledError:
             return SINCE_EVER
-        except (AzureError, ServiceBusError, TimeoutError) as exc:
-            raise TransientError(f"Service Bus does not answer: {exc}") from exc
         return None
 
     def _sender(self, queue: str) -> ServiceBusSender:
@@ -230,12 +254,12 @@ class ServiceBusJobQueue:
         return self._senders[queue]
 
 
-async def _close_quietly(sender: ServiceBusSender) -> None:
+async def _close_quietly(link: ServiceBusSender | ServiceBusReceiver) -> None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await sender.close()
+            await link.close()
     except (AzureError, ServiceBusError, OSError) as exc:  # a TimeoutError is an OSError
-        logger.debug("a sender that was given up did not close: %r", exc)
+        logger.debug("a link that was given up did not close: %r", exc)
 
 
 def _message(outgoing: Outgoing) -> ServiceBusMessage:

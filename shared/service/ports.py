@@ -259,7 +259,8 @@ class DeadLetters(Protocol):
     ) -> bool:
         """Hand up to `limit` matching letters to `handle`, oldest first, and remove those for which it says True.
 
-        Returns whether it stopped with letters left to look at: at the limit, or because time was up.
+        Several may be handled at once, but not two of the same job. Returns whether it stopped with letters left to
+        look at: at the limit, or because time was up.
         """
 
 

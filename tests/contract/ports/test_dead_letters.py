@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +15,7 @@ from shared.composition import utc_now
 from shared.config import Connection
 from shared.jobs.ids import new_job_id
 from shared.jobs.model import JobMessage
-from shared.service.ports import DeadLetter, DeadLetters, JobQueue
+from shared.service.ports import DeadLetter, DeadLetters, JobQueue, TransientError
 from tests.fakes import FakeDeadLetters, FakeQueue
 from tests.unit.examples import a_job
 
@@ -87,4 +88,46 @@ async def test_a_call_stops_at_its_limit_and_the_next_goes_on(ports: Ports) -> N
     assert await dead_letters.take(lambda _: True, removed, 2) is True
     assert [letter.job_id for letter in await dead_letters.browse(10)] == ids[2:]
     assert await dead_letters.take(lambda _: True, removed, 2) is False
+    assert await dead_letters.browse(10) == []
+
+
+async def test_two_letters_of_a_job_are_not_handled_at_once(ports: Ports) -> None:
+    queue, dead_letters = ports
+    job_id = new_job_id(utc_now(), random.SystemRandom())
+    for run in (1, 2):
+        await queue.send_dead(JobMessage(job=a_job(job_id=job_id, run=run), attempt=1), "busy", "No room.")
+    await bury(queue, 2)
+    handled: set[str | None] = set()
+
+    async def handle(letter: DeadLetter) -> bool:
+        await asyncio.sleep(0)
+        handled.add(letter.job_id)
+        return True
+
+    await dead_letters.take(lambda letter: letter.job_id not in handled, handle, 10)
+    assert [letter.job_id for letter in await dead_letters.browse(10)] == [job_id]
+
+
+async def test_more_letters_than_one_look_brings(ports: Ports) -> None:
+    queue, dead_letters = ports
+    ids = await bury(queue, 120)
+    last = frozenset(ids[-3:])
+    assert await dead_letters.take(lambda letter: letter.job_id in last, removed, 2) is True
+    assert [letter.job_id for letter in await dead_letters.browse(200)] == [*ids[:-3], ids[-1]]
+
+
+async def test_where_handling_fails_the_others_are_done_with_and_the_letter_stays(ports: Ports) -> None:
+    queue, dead_letters = ports
+    ids = await bury(queue, 3)
+
+    async def handle(letter: DeadLetter) -> bool:
+        if letter.job_id == ids[2]:
+            raise TransientError("the table does not answer")
+        return True
+
+    with pytest.raises(TransientError):
+        await dead_letters.take(lambda _: True, handle, 10)
+    assert [letter.job_id for letter in await dead_letters.browse(10)] == ids[2:]
+    # It is there for the next call at once.
+    await dead_letters.take(lambda _: True, removed, 10)
     assert await dead_letters.browse(10) == []
