@@ -42,7 +42,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     #: Jobs a second that clients submit, as far as the broker takes them.
     submit_rate: float = 3_000
     run_seconds: float = 0.5
-    concurrency: int = 16
+    #: Messages that an instance holds at a time (maxConcurrentCalls in host.json), by which the platform scales, and
+    #: jobs that it runs at once (DTQ_SLOTS).
+    calls: int = 24
+    slots: int = 16
     max_instances: int = 250
     #: Namespaces of the Standard tier; 0: Premium.
     namespaces: int = 1
@@ -141,7 +144,7 @@ class _Burst:
         while not self.over:
             yield self.env.timeout(SCALE_INTERVAL)
             backlog = self.submitted - self.completed
-            wanted = min(self.scenario.max_instances, -(-backlog // self.scenario.concurrency))
+            wanted = min(self.scenario.max_instances, -(-backlog // self.scenario.calls))
             for _ in range(min(SCALE_STEP, wanted - self.instances - self.starting)):
                 from_zero = self.instances == 0
                 self.starting += 1
@@ -156,7 +159,7 @@ class _Burst:
 
     def _begin_instance(self) -> None:
         self.instances += 1
-        slots = [self.env.process(self._slot()) for _ in range(self.scenario.concurrency)]
+        slots = [self.env.process(self._slot()) for _ in range(self.scenario.slots)]
         self.env.process(self._end_instance(slots))
 
     def _end_instance(self, slots: list[simpy.Process]) -> Step:
