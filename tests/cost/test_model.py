@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
 from shared.azure.signalr import PUSH_INTERVAL
 from shared.config import Settings
+from tests.services import ROOT
 from tools.cost import model, prices
 from tools.cost.__main__ import main
 from tools.cost.model import Workload, bill, broker_operations, busy_seconds, table_calls
@@ -24,7 +27,9 @@ def test_the_model_goes_by_the_products_own_defaults() -> None:
     assert model.PUSH_INTERVAL == PUSH_INTERVAL
     fields = {field.name: field.default for field in msgspec.structs.fields(Settings)}
     assert Workload(jobs_per_day=1).concurrency == ceilings.CONCURRENCY == fields["slots"]
-    assert Scenario(name="any").concurrency == fields["slots"]
+    assert Scenario(name="any").slots == fields["slots"]
+    host = json.loads((ROOT / "host.json").read_text())
+    assert Scenario(name="any").calls == host["extensions"]["serviceBus"]["maxConcurrentCalls"]
     assert Workload(jobs_per_day=1).status_ttl_hours == fields["status_ttl_hours"]
     assert Workload(jobs_per_day=1).result_ttl_days == fields["result_ttl_days"]
 
