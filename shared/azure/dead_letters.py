@@ -68,32 +68,33 @@ class ServiceBusDeadLetters:
             return False
         left = set(matching[:limit])
         held: dict[int | None, ServiceBusReceivedMessage] = {}
-        receiver = self._bus.client().get_queue_receiver(DEAD_QUEUE)
-
-        async def settle(message: ServiceBusReceivedMessage, letter: DeadLetter) -> None:
-            # What matched may not do so any more, for what has been handled since.
-            if matches(letter) and await handle(letter):
-                await receiver.complete_message(message)
-                del held[message.sequence_number]
-
         try:
-            while left:
-                if time.monotonic() > deadline:
-                    return True
-                messages = await receiver.receive_messages(_AT_ONCE, max_wait_time=_EMPTY_AFTER)
-                if not messages:
-                    break  # what is left is in the hands of another call
-                held |= {message.sequence_number: message for message in messages}
-                wanted = [message for message in messages if message.sequence_number in left]
-                left -= {message.sequence_number for message in wanted}
-                for group in _groups(wanted):
-                    await _all_of([settle(message, letter) for message, letter in group])
-            return len(matching) > limit
+            # Opened by `async with`: the first receive alone would count the opening into its wait.
+            async with self._bus.client().get_queue_receiver(DEAD_QUEUE) as receiver:
+
+                async def settle(message: ServiceBusReceivedMessage, letter: DeadLetter) -> None:
+                    # What matched may not do so any more, for what has been handled since.
+                    if matches(letter) and await handle(letter):
+                        await receiver.complete_message(message)
+                        del held[message.sequence_number]
+
+                try:
+                    while left:
+                        if time.monotonic() > deadline:
+                            return True
+                        messages = await receiver.receive_messages(_AT_ONCE, max_wait_time=_EMPTY_AFTER)
+                        if not messages:
+                            break  # what is left is in the hands of another call
+                        held |= {message.sequence_number: message for message in messages}
+                        wanted = [message for message in messages if message.sequence_number in left]
+                        left -= {message.sequence_number for message in wanted}
+                        for group in _groups(wanted):
+                            await _all_of([settle(message, letter) for message, letter in group])
+                    return len(matching) > limit
+                finally:
+                    await _give_back(receiver, held.values())
         except (AzureError, ServiceBusError) as exc:
             raise TransientError(f"Service Bus does not answer: {exc}") from exc
-        finally:
-            await _give_back(receiver, held.values())
-            self._bus.give_up(receiver)
 
 
 def _groups(
