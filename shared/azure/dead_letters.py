@@ -16,7 +16,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
 from azure.servicebus.exceptions import ServiceBusError
 
-from shared.azure.servicebus import DEAD_QUEUE, ServiceBusConnection
+from shared.azure.servicebus import DEAD_QUEUE, SOCKET_TIMEOUT, ServiceBusConnection
 from shared.jobs.model import JobMessage
 from shared.service.ports import DeadLetter, TransientError
 
@@ -70,7 +70,7 @@ class ServiceBusDeadLetters:
         held: dict[int | None, ServiceBusReceivedMessage] = {}
         try:
             # Opened by `async with`: the first receive alone would count the opening into its wait.
-            async with self._bus.client().get_queue_receiver(DEAD_QUEUE) as receiver:
+            async with self._bus.client().get_queue_receiver(DEAD_QUEUE, socket_timeout=SOCKET_TIMEOUT) as receiver:
 
                 async def settle(message: ServiceBusReceivedMessage, letter: DeadLetter) -> None:
                     # What matched may not do so any more, for what has been handled since.
