@@ -82,7 +82,7 @@ export class App extends LiveView {
         <div class="tools">
           ${this.#renderStatus()}
           <button type="button" class="quiet theme" @click=${this.#nextTheme}>${THEME_TEXT[theme()]}</button>
-          <button type="button" class="quiet" @click=${() => showHelp(this.services.key)} aria-label="Help and shortcuts">
+          <button type="button" class="quiet" @click=${() => showHelp(this.services)} aria-label="Help and shortcuts">
             ?
           </button>
         </div>
@@ -168,7 +168,7 @@ export class App extends LiveView {
   #onKey = (event: KeyboardEvent): void => {
     if (!isShortcut(event)) return;
     if (event.key === "n") window.location.hash = address("new");
-    else if (event.key === "?") showHelp(this.services.key);
+    else if (event.key === "?") showHelp(this.services);
     else if (event.key === "/") void this.#search();
     else return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 import { html, nothing } from "lit-html";
-import type { FunctionKey } from "../keys.ts";
 import { setSingleKeys, usesSingleKeys } from "../preferences.ts";
+import type { Services } from "../services.ts";
 import { openDialog } from "./dialog.ts";
 
 const SHORTCUTS: [keys: string, what: string][] = [
@@ -12,7 +12,7 @@ const SHORTCUTS: [keys: string, what: string][] = [
   ["Esc", "close a dialog, leave the search"],
 ];
 
-export function showHelp(key: FunctionKey): void {
+export function showHelp({ api, key }: Services): void {
   const dialog = openDialog(
     "Help",
     html`<dl class="facts">
@@ -26,6 +26,7 @@ export function showHelp(key: FunctionKey): void {
           @change=${(event: Event) => setSingleKeys((event.target as HTMLInputElement).checked)} />
         <label for="single-keys">Use shortcuts of a single letter</label>
       </p>
+      <p><a href=${`${api.base}/../docs`} target="_blank">The HTTP API</a></p>
       <p class="actions">
         <button type="button" class="primary" @click=${() => dialog.close()}>Close</button>
         ${key.get() === null

@@ -80,7 +80,10 @@ class JobsView extends LiveView {
 }
 
 function leaveOnEscape(event: KeyboardEvent): void {
-  if (event.key === "Escape") (event.target as HTMLElement).blur();
+  if (event.key !== "Escape") return;
+  // A browser would empty the field besides, and say nothing to whoever listens to its input.
+  event.preventDefault();
+  (event.target as HTMLElement).blur();
 }
 
 LiveView.define("jobs-view", JobsView);

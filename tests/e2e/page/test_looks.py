@@ -73,6 +73,10 @@ async def test_axe_finds_nothing_on_any_view(page: Page, addresses: dict[str, st
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog", name="Help")).to_be_visible()
     assert await violations(page) == [], "help"
+    async with page.expect_popup() as opened:
+        await page.get_by_role("link", name="The HTTP API").click()
+    await expect((await opened.value).get_by_role("heading", name="DTQ: the HTTP API")).to_be_visible()
+    await (await opened.value).close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,8 +16,8 @@ from tests.integration.supervisor.waiting import wait_until
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
 
-#: A pause holds within two seconds; one more is for the machine.
-HELD_AFTER = timedelta(seconds=3)
+#: A pause holds within two seconds of its answer.
+HELD_AFTER = timedelta(seconds=2)
 
 
 def running_since(board: Board, begin: datetime) -> list[dict[str, Any]]:
