@@ -60,6 +60,8 @@ MAX_RESULT = 1_000_000
 MAX_SNOOZE = timedelta(days=366)
 #: When a store or the broker does not answer, the job comes back after about so many seconds.
 POSTPONE = timedelta(seconds=10)
+#: How often a row is looked at again that others touch.
+_TRIES = 5
 #: What an attempt may come to that is nobody's failure.
 _WELL = frozenset({"completed", "snoozed", "cancelled"})
 
@@ -222,15 +224,26 @@ async def _settle(services: Services, running: RunningJob, outcome: Outcome) -> 
             case Lost():
                 running.lost = True
     except PreconditionFailedError:
-        # A result of this very claim, or a later one, is there already: the row may still have to say so.
         running.lost = True
-        found = await services.status.get(job.tenant, job.job_id)
-        if found is not None and running.is_ours(found.job):
-            await finish_written(services, found)
+        await _finish_ours(services, running)
     if running.lost:
         logger.warning("job %s: another instance has taken it over; this attempt's outcome is dropped", job.job_id)
         return "lost"
     return settled
+
+
+async def _finish_ours(services: Services, running: RunningJob) -> None:
+    """A result of this very claim, or a later one, is there already: the row may still have to say so."""
+    for _ in range(_TRIES):
+        found = await services.status.get(running.job.tenant, running.job_id)
+        if found is None or not running.is_ours(found.job):
+            return
+        try:
+            await finish_written(services, found)
+        except PreconditionFailedError:
+            continue  # somebody, who asks for its cancelling most likely, has touched the row in between
+        return
+    logger.warning("job %s: its row kept changing; it is finished when its lease ends", running.job_id)
 
 
 async def _complete(services: Services, running: RunningJob, result: Any) -> None:

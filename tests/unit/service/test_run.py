@@ -13,9 +13,10 @@ import pytest
 
 from shared.jobs import JobCancelled, JobContext, PermanentError, RetryableError, SnoozeJob
 from shared.jobs.messages import NEWER_MESSAGE_WAIT
-from shared.jobs.model import JobState, Priority
+from shared.jobs.model import JobState, Priority, ResultDocument
+from shared.jobs.states import change
 from shared.service import running
-from shared.service.ports import TransientError
+from shared.service.ports import PreconditionFailedError, TransientError
 from shared.service.run import MAX_RESULT, run_message
 from tests.unit.service.world import LEASE_SECONDS, RETRY, Work, World
 
@@ -320,6 +321,23 @@ async def test_a_cancelled_job_that_failed_is_not_tried_again(world: World, monk
     accepted = await world.submit()
     await world.drain()
     assert (world.row(accepted).state, world.calls[accepted.job_id]) == (S.CANCELLED, [1])
+
+
+@pytest.mark.parametrize(("races", "state"), [(1, S.CANCELLED), (4, S.CANCELLED), (5, S.RUNNING)])
+async def test_a_row_that_changes_while_it_takes_on_a_result_that_was_there_is_looked_at_again(
+    world: World, races: int, state: S
+) -> None:
+    async def work(_: Work, __: JobContext) -> Any:
+        row = world.row(accepted)
+        ended = change(row, S.CANCELLED, updated_at=row.updated_at, finished_at=row.updated_at, lease_until=None)
+        world.results.documents[row.job_id] = ResultDocument(job=ended)
+        world.faults.plant("results.put", PreconditionFailedError(row.job_id))
+        world.faults.plant("status.update", PreconditionFailedError(row.job_id), times=races)
+
+    world.handler = work
+    accepted = await world.submit()
+    await world.deliver()
+    assert world.row(accepted).state is state
 
 
 async def test_a_job_cancelled_between_its_attempts_is_not_run(world: World) -> None:
