@@ -67,10 +67,12 @@ class Process:
         assert ready, f"{self.name} is not up within {seconds} s, after {self.deaths} deaths"
 
     def send(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to what runs now; the number of deaths that there will be if it dies of it."""
+        """Send a signal to what runs now; the number of deaths that there will be if it dies of it, or that there are
+        already, if it is down at this moment."""
         with self._up:
-            if self._process is not None:
-                self._process.send_signal(number)
+            if self._process is None:
+                return self.deaths
+            self._process.send_signal(number)
             return self.deaths + 1
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
