@@ -22,7 +22,8 @@ export function lifeOf(job: Job, attempts: readonly Attempt[]): Span[] {
   const waitUntil = (to: string | null): void => {
     const isFirst = spans.length === 0;
     // A retry moves `run_at`: only before it can one tell waiting for the time from waiting in the queue.
-    const dueAt = attempts.length <= 1 && Date.parse(job.run_at) > Date.parse(job.created_at) ? job.run_at : null;
+    const isFirstDue = attempts.length === 0 || (attempts.length === 1 && isTerminal(job.state));
+    const dueAt = isFirstDue && Date.parse(job.run_at) > Date.parse(job.created_at) ? job.run_at : null;
     const isOver = dueAt !== null && Date.parse(to ?? new Date().toISOString()) > Date.parse(dueAt);
     if (isFirst && dueAt !== null) add("scheduled", "Waited for its time", isOver ? dueAt : to);
     if (!isFirst) add("retrying", "Waited to try again", to);

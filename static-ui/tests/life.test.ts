@@ -44,6 +44,13 @@ test("what goes on now has no end", () => {
   assert.deepEqual(spans(job({ ...base, state: "retrying" }), [attempt(1, 1, 2, "failed")]).at(-1), ["retrying", at(2), null]);
 });
 
+test("a job that was not scheduled waited in the queue, though its retry has a time", () => {
+  const retried = { created_at: at(0), run_at: at(4), attempt: 2 };
+  const first = [attempt(1, 1, 2, "failed")];
+  assert.deepEqual(spans(job({ ...retried, state: "retrying", attempt: 1 }), first)[0], ["queued", at(0), at(1)]);
+  assert.deepEqual(spans(job({ ...retried, state: "running", started_at: at(5) }), first)[0], ["queued", at(0), at(1)]);
+});
+
 test("a job that was cancelled before it ran only waited", () => {
   const cancelled = job({ state: "cancelled", created_at: at(0), run_at: at(0), finished_at: at(9) });
   assert.deepEqual(spans(cancelled, []), [["queued", at(0), at(9)]]);
